@@ -1,0 +1,342 @@
+"""Every published table, declared once: grain, key, columns, which nulls mean what, what it is made from.
+
+From these come the Arrow schemas enforced on write, the checks, Dagster's column metadata and `docs/tables.md`.
+No data handling here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from klantspoor.dictionary.columns import COLUMNS, Column
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One published table.
+
+    `nulls` names each column that may be null, with what the null means. `partition` is the instant whose
+    local month names the folders (`month=YYYY-MM`), None for tables that are one folder. `order` is how rows are sorted within a file.
+    `made_from` are the tables (or "landing files") it is derived from.
+    """
+
+    name: str
+    layer: str
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    made_from: tuple[str, ...]
+    nulls: dict[str, str] = field(default_factory=dict)
+    partition: str | None = None
+    order: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema that is enforced on write: nullability and descriptions included."""
+        return pa.schema(
+            [
+                pa.field(c.name, c.type, nullable=c.name in self.nulls, metadata={"description": c.description})
+                for c in self.columns
+            ],
+            metadata={"table": self.name, "grain": self.grain},
+        )
+
+    def column(self, name: str) -> Column:
+        """The column called `name`; KeyError where there is none."""
+        return next(c for c in self.columns if c.name == name) if name in self.names else _missing(self.name, name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names, in order."""
+        return tuple(c.name for c in self.columns)
+
+
+def _missing(table: str, name: str) -> Column:
+    raise KeyError(f"table {table} has no column {name}")
+
+
+def _column(entry: str) -> Column:
+    key, _, alias = entry.partition(" as ")
+    return replace(COLUMNS[key], name=alias) if alias else COLUMNS[key]
+
+
+def _table(
+    name: str,
+    layer: str,
+    grain: str,
+    key: str,
+    columns: str,
+    made_from: str,
+    nulls: dict[str, str] | None = None,
+    partition: str | None = None,
+    order: str = "",
+) -> Table:
+    entries = [entry.strip() for entry in columns.replace("\n", " ").split(",") if entry.strip()]
+    return Table(
+        name=name,
+        layer=layer,
+        grain=grain,
+        key=tuple(key.split()),
+        columns=tuple(_column(entry) for entry in entries),
+        made_from=tuple(part.strip() for part in made_from.split(",")),
+        nulls=nulls or {},
+        partition=partition,
+        order=tuple(order.split()),
+    )
+
+
+_NO_ACCOUNT = "no account is known"
+_NO_PERSONA = "no persona is known"
+
+_ALL = (
+    _table(
+        "events",
+        "core",
+        "one deduplicated event of one source",
+        "event_id",
+        """event_id, source, source_event_id, occurred_at, ended_at, received_at, activity, channel, initiator, visibility,
+        visibility_rule, person_id, account_id, topic, team, event_outcome as outcome, attributes, file_sequence, row_number""",
+        "landing files, identities",
+        nulls={
+            "ended_at": "it has no duration",
+            "channel": "the source names none",
+            "initiator": "not known who made the move",
+            "person_id": "anonymous: no usable identifier",
+            "account_id": _NO_ACCOUNT,
+            "topic": "no topic is known",
+            "team": "no team is known",
+            "outcome": "the source says nothing about it",
+            "attributes": "the mapping keeps none",
+        },
+        partition="occurred_at",
+        order="person_id occurred_at event_id",
+    ),
+    _table(
+        "identities",
+        "core",
+        "one identifier held by one person over one stretch of time",
+        "identifier_type identifier",
+        "identifier_type, identifier, person_id, valid_from, valid_to, rule, evidence",
+        "landing files",
+        order="person_id identifier_type identifier",
+    ),
+    _table(
+        "identity_audit",
+        "core",
+        "one decision of an identity guard about one identifier",
+        "identifier_type identifier guard",
+        "decided_at, guard, identifier_type, identifier, decision, reason",
+        "landing files",
+        order="identifier_type identifier",
+    ),
+    _table(
+        "quarantine",
+        "core",
+        "one reason why one input row (row_number 0: one file) could not be used",
+        "sequence row_number quarantine_number",
+        "source, file, sequence, row_number, quarantine_number, quarantine_reason as reason, column, detail",
+        "landing files",
+        nulls={"column": "it is not about one column"},
+        order="sequence row_number quarantine_number",
+    ),
+    _table(
+        "intake",
+        "core",
+        "one file read",
+        "sequence",
+        """sequence, source, file, content_hash, landed_at, file_status, dialect, rows_read, used, reference, ignored, duplicates,
+        superseded, quarantined, erased, events_made, times_resolved, anonymous_events""",
+        "landing files",
+        nulls={"dialect": "the file could not be read"},
+        order="sequence",
+    ),
+    _table(
+        "runs",
+        "core",
+        "one step of one night",
+        "run_id step",
+        "run_id, step, as_of, started_at, elapsed_seconds, cpu_seconds, peak_memory_mb, rows_in, rows_out, odd",
+        "landing files",
+        nulls={"odd": "nothing was", "rows_in": "not counted for this step", "rows_out": "not counted for this step"},
+        order="started_at step",
+    ),
+    _table(
+        "journeys",
+        "journeys",
+        "one journey of one person",
+        "journey_id",
+        """journey_id, person_id, account_id, journey_type, cycle, previous_journey_id, started_at, ended_at, last_activity_at,
+        solved_at, status, outcome, persona, variant_id, phase_variant_id, touchpoints, channels, channel_switches,
+        lead_time_seconds, need_started_at, organisation_wait_seconds, partner_wait_seconds, customer_wait_seconds,
+        nobody_wait_seconds, undetermined_wait_seconds, is_mystery_guest""",
+        "events",
+        nulls={
+            "account_id": _NO_ACCOUNT,
+            "previous_journey_id": "this is the first",
+            "ended_at": "it is open",
+            "solved_at": "it was neither completed nor failed by an activity",
+            "persona": _NO_PERSONA,
+            "lead_time_seconds": "it is open",
+            "need_started_at": "no source knows when the need began",
+        },
+        partition="the journey's start",
+        order="person_id started_at journey_id",
+    ),
+    _table(
+        "touchpoints",
+        "journeys",
+        "one contact in one journey",
+        "journey_id touchpoint_number",
+        """journey_id, journey_type, touchpoint_number, phase, activity, source, channel, initiator, started_at, ended_at, events,
+        joined_by, wait_before_seconds, previous_activity, previous_phase""",
+        "events, journeys",
+        nulls={
+            "phase": "it belongs to no phase",
+            "channel": "the source names none",
+            "initiator": "not known who made the move",
+            "wait_before_seconds": "it is the first",
+            "previous_activity": "it is the first",
+            "previous_phase": "it is the first, or the one before belongs to no phase",
+        },
+        partition="the journey's start",
+        order="journey_id touchpoint_number",
+    ),
+    _table(
+        "touchpoint_events",
+        "journeys",
+        "one event in one touchpoint, or one internal step of one journey",
+        "journey_id event_id",
+        "journey_id, touchpoint_number, event_id, joined_by",
+        "events, journeys",
+        partition="the journey's start",
+        order="journey_id touchpoint_number",
+    ),
+    _table(
+        "phase_visits",
+        "journeys",
+        "one unbroken stay in a phase",
+        "journey_id visit_number",
+        """journey_id, journey_type, visit_number, phase, phase_number, entered_at, left_at, dwell_seconds, touchpoints,
+        main_channel, is_last""",
+        "touchpoints",
+        nulls={"main_channel": "its touchpoints name no channel"},
+        partition="the journey's start",
+        order="journey_id visit_number",
+    ),
+    _table(
+        "waits",
+        "journeys",
+        "one stretch of one wait with one turn and cause",
+        "journey_id touchpoint_number stretch_number",
+        """journey_id, journey_type, touchpoint_number, stretch_number, turn, cause, started_at, ended_at, seconds, is_open,
+        internal_activity, team""",
+        "events, touchpoints",
+        nulls={"internal_activity": "no internal step explains it", "team": "no team is known"},
+        partition="the journey's start",
+        order="journey_id touchpoint_number stretch_number",
+    ),
+    _table(
+        "experiences",
+        "journeys",
+        "one answer of a customer, tied to the moment or journey it is about",
+        "event_id",
+        "event_id, journey_id, touchpoint_number, instrument, score, score_0_100, answered_at",
+        "events, journeys, touchpoints",
+        nulls={"journey_id": "it could not be tied to a journey", "touchpoint_number": "no touchpoint came before it"},
+        order="answered_at event_id",
+    ),
+    _table(
+        "journey_map",
+        "marts",
+        "one phase of one journey type, persona and month",
+        "journey_type persona month phase",
+        """journey_type, persona, month, phase, phase_number, is_provisional, journeys, persons, visits, touchpoints, dwell_median_hours,
+        dwell_p90_hours, wait_median_hours, wait_p90_hours, organisation_wait_hours, partner_wait_hours, customer_wait_hours,
+        nobody_wait_hours, undetermined_wait_hours, channel_mix, drop_off_share""",
+        "journeys, touchpoints, phase_visits, waits",
+        nulls={
+            "persona": "all personas together",
+            "month": "all months together",
+            "wait_median_hours": "no wait ended in it",
+            "wait_p90_hours": "no wait ended in it",
+            "drop_off_share": "no journey that passed it is settled",
+        },
+        order="journey_type persona month phase_number",
+    ),
+    _table(
+        "bottlenecks",
+        "marts",
+        "one transition per journey type, persona and month, at one level (phase or touchpoint)",
+        "journey_type persona month level from_step to_step",
+        """journey_type, persona, month, level, from_step, to_step, is_provisional, journeys, persons, waits, wait_median_hours,
+        wait_p90_hours, wait_total_hours, organisation_wait_hours, partner_wait_hours, customer_wait_hours, nobody_wait_hours,
+        undetermined_wait_hours, working_hours, closed_hours, handover_hours, queueing_hours, unexplained_hours,
+        partner_cause_hours, blame_share, open_waits, open_wait_total_hours""",
+        "journeys, touchpoints, waits",
+        nulls={
+            "persona": "all personas together",
+            "month": "all months together",
+            "to_step": "still waiting: the next step has not come",
+            "wait_median_hours": "all its waits are open",
+            "wait_p90_hours": "all its waits are open",
+        },
+        order="journey_type persona month level from_step to_step",
+    ),
+    _table(
+        "directly_follows",
+        "marts",
+        "one pair of touchpoint activities in one journey type",
+        "journey_type from_step to_step",
+        "journey_type, from_step, to_step, occurrences, journeys, persons, wait_median_hours, wait_p90_hours",
+        "journeys, touchpoints",
+        order="journey_type from_step to_step",
+    ),
+    _table(
+        "variants",
+        "marts",
+        "one distinct sequence of touchpoint activities, or of phases, in one journey type",
+        "journey_type level variant_id",
+        "journey_type, level, variant_id, sequence_of_steps as sequence, journeys, persons, share, lead_time_median_hours",
+        "journeys, touchpoints",
+        nulls={"lead_time_median_hours": "none of them has ended"},
+        order="journey_type level variant_id",
+    ),
+    _table(
+        "coverage",
+        "marts",
+        "one raw activity of one source, per journey type that maps it (or once, unmapped)",
+        "source activity channel journey_type",
+        "source, activity, channel, journey_type, role, phase, events, share",
+        "events",
+        nulls={
+            "channel": "the source names none",
+            "journey_type": "no journey type maps it",
+            "phase": "it belongs to no phase",
+        },
+        order="source activity channel journey_type",
+    ),
+    _table(
+        "freshness",
+        "marts",
+        "one source",
+        "source",
+        """source, freshness, complete_up_to, expected_by, last_file, last_landed_at, last_rows, usual_rows, late_share, odd""",
+        "intake, events",
+        nulls={
+            "complete_up_to": "nothing has come yet",
+            "expected_by": "its files are not expected at a fixed time",
+            "last_file": "nothing has come yet",
+            "last_landed_at": "nothing has come yet",
+            "last_rows": "nothing has come yet",
+            "usual_rows": "too few files to know",
+            "late_share": "it has no events",
+            "odd": "nothing is",
+        },
+        order="source",
+    ),
+)
+
+TABLES: dict[str, Table] = {table.name: table for table in _ALL}
+LAYERS = ("core", "journeys", "marts")
