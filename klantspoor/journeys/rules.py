@@ -1,0 +1,246 @@
+"""What the journey files say, worked out once for each kind of event.
+
+A *kind* is a distinct (source, activity, channel, initiator, team, declared visibility, instrument). There are few, so
+matchers are tried here in plain Python, and the kernel only looks answers up by the event's kind.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from klantspoor.errors import ConfigError, Problem
+from klantspoor.project.model import ActivityMatcher, JourneyFile, Project
+
+NO_ROLE, PHASE, UNPHASED, ANSWER, INTERNAL = range(5)
+ROLE_NAMES = ("none", "phase", "unphased", "answer", "internal")
+TURN_NAMES = (
+    "asks_us",
+    "asks_customer",
+    "promises",
+    "settles",
+    "hands_to_partner",
+    "returns_from_partner",
+    "chases",
+)
+ASKS_US, ASKS_CUSTOMER, PROMISES, SETTLES, HANDS_TO_PARTNER, RETURNS_FROM_PARTNER, CHASES = range(7)
+NO_TURN = -1
+KIND_COLUMNS = ("source", "activity", "channel", "initiator", "team", "declared_visibility", "instrument")
+
+Small = npt.NDArray[np.int8]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of event, as the matchers see it."""
+
+    source: str
+    activity: str
+    channel: str | None
+    declared_visibility: str | None
+    instrument: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRules:
+    """One journey type, looked up by kind: every array has one entry per kind. Durations are in microseconds."""
+
+    name: str
+    phases: tuple[str, ...]
+    key: str | None
+    gap: int
+    abandoned_after: int
+    any_opens: bool
+    role: Small
+    phase: Small
+    rank: npt.NDArray[np.int32]
+    opens: Flags
+    closes: Flags
+    completes: Flags
+    fails: Flags
+    turn: Small
+    mystery: Flags
+    mystery_personas: tuple[str, ...]
+
+    @property
+    def visible(self) -> Flags:
+        """Whether a kind is a contact of the customer's in this type."""
+        return (self.role == PHASE) | (self.role == UNPHASED)
+
+    @property
+    def id_prefix(self) -> str:
+        """What every journey_id of this type begins with."""
+        return "J" + hashlib.sha256(self.name.encode()).hexdigest()[:4]
+
+
+@lru_cache(maxsize=4096)
+def _tester(pattern: str) -> tuple[int, Callable[[str], bool]]:
+    """How specific an activity pattern is (2 exact, 1 glob, 0 regular expression), and its test."""
+    if len(pattern) > 1 and pattern.startswith("/") and pattern.endswith("/"):
+        expression = re.compile(pattern[1:-1])
+        return 0, lambda text: expression.fullmatch(text) is not None
+    if "*" in pattern or "?" in pattern:
+        # Only * and ? are special: a literal [ stays a literal.
+        glob = re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
+        return 1, lambda text: glob.match(text) is not None
+    return 2, lambda text: text == pattern
+
+
+def fits(matcher: ActivityMatcher, kind: Kind) -> bool:
+    """Whether the matcher means this kind of event."""
+    if matcher.source is not None and matcher.source != kind.source:
+        return False
+    if matcher.channel is not None and matcher.channel != kind.channel:
+        return False
+    return _tester(matcher.activity)[1](kind.activity)
+
+
+def specificity(matcher: ActivityMatcher) -> tuple[int, int]:
+    """Larger is more specific: exact name, glob, regular expression; then by how many of source and channel are named."""
+    return _tester(matcher.activity)[0], (matcher.source is not None) + (matcher.channel is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    matcher: ActivityMatcher
+    role: int
+    phase: int
+    rank: int
+
+
+def _listed(journey: JourneyFile) -> list[_Listed]:
+    found = [(m, PHASE, number) for number, phase in enumerate(journey.phases) for m in phase.activities]
+    found += [(m, UNPHASED, -1) for m in journey.unphased]
+    found += [(m, INTERNAL, -1) for m in journey.internal]
+    return [_Listed(matcher, role, phase, rank) for rank, (matcher, role, phase) in enumerate(found)]
+
+
+def _role(journey: JourneyFile, listed: list[_Listed], kind: Kind) -> tuple[int, int, int]:
+    """(role, phase or -1, rank or -1) of one kind in one journey type."""
+    fitting = [entry for entry in listed if fits(entry.matcher, kind)]
+    if not fitting:
+        return NO_ROLE, -1, -1
+    best = max(specificity(entry.matcher) for entry in fitting)
+    top = [entry for entry in fitting if specificity(entry.matcher) == best]
+    winner = top[0]
+    if kind.declared_visibility == "internal":
+        return INTERNAL, -1, winner.rank
+    if kind.declared_visibility == "visible":
+        shown = [entry for entry in fitting if entry.role != INTERNAL]
+        winner = max(shown, key=lambda entry: (specificity(entry.matcher), -entry.rank)) if shown else winner
+        role = UNPHASED if winner.role == INTERNAL else winner.role
+    else:
+        role = winner.role
+        if len({entry.role == INTERNAL for entry in top}) > 1:
+            raise ConfigError([_both_sides(journey, top, kind)])
+    if role == UNPHASED and kind.instrument is not None:
+        role = ANSWER
+    return role, winner.phase, winner.rank
+
+
+def _both_sides(journey: JourneyFile, top: list[_Listed], kind: Kind) -> Problem:
+    names = ", ".join(repr(entry.matcher.activity[:80]) for entry in top)
+    return Problem(
+        file=f"journeys/{journey.journey}.yaml",
+        where="internal",
+        message="an activity is internal and also a contact, by equally specific matchers",
+        value=f"{kind.activity[:80]!r} of source {kind.source} ({names})",
+        expected="an internal step is in no phase and not among the unphased contacts",
+        hint="name the activity exactly where it belongs",
+        rule="R3",
+    )
+
+
+def kinds_of(table: pa.Table) -> list[Kind]:
+    """The kinds of a table with (at least) the columns source, activity, channel, declared_visibility, instrument."""
+    names = ("source", "activity", "channel", "declared_visibility", "instrument")
+    return [Kind(*values) for values in zip(*(table[name].to_pylist() for name in names), strict=True)]
+
+
+def compile_type(journey: JourneyFile, kinds: list[Kind]) -> TypeRules:
+    """Works one journey file out for every kind.
+
+    Raises:
+        ConfigError: where an internal and a visible matcher fit the same kind equally well (R3).
+    """
+    listed = _listed(journey)
+    roles = [_role(journey, listed, kind) for kind in kinds]
+
+    def flags(matchers: list[ActivityMatcher]) -> Flags:
+        return np.array([any(fits(m, kind) for m in matchers) for kind in kinds], dtype=bool)
+
+    turn = np.full(len(kinds), NO_TURN, dtype=np.int8)
+    for number in reversed(range(len(TURN_NAMES))):
+        turn[flags(getattr(journey.turns, TURN_NAMES[number]))] = number
+    gap = _microseconds(journey.cut.gap)
+    return TypeRules(
+        name=journey.journey,
+        phases=tuple(phase.id for phase in journey.phases),
+        key=journey.cut.case_key,
+        gap=gap,
+        abandoned_after=gap if journey.abandoned_after is None else _microseconds(journey.abandoned_after),
+        any_opens=bool(journey.cut.opens),
+        role=np.array([role for role, _, _ in roles], dtype=np.int8),
+        phase=np.array([phase for _, phase, _ in roles], dtype=np.int8),
+        rank=np.array([rank for _, _, rank in roles], dtype=np.int32),
+        opens=flags(journey.cut.opens),
+        closes=flags(journey.cut.closes),
+        completes=flags(journey.completes),
+        fails=flags(journey.fails),
+        turn=turn,
+        mystery=flags(journey.mystery_guests.activities),
+        mystery_personas=tuple(journey.mystery_guests.personas),
+    )
+
+
+def _microseconds(duration: object) -> int:
+    return round(duration.total_seconds() * 1_000_000)  # type: ignore[attr-defined]
+
+
+def compile_rules(project: Project, kinds: list[Kind]) -> list[TypeRules]:
+    """All journey types, by name."""
+    rules = [compile_type(project.journeys[name], kinds) for name in sorted(project.journeys)]
+    prefixes = {rule.id_prefix: rule.name for rule in rules}
+    if len(prefixes) < len(rules):
+        clash = next(rule.name for rule in rules if prefixes[rule.id_prefix] != rule.name)
+        raise ConfigError(
+            [Problem(f"journeys/{clash}.yaml", "journey", "its ids would begin like another type's", hint="rename it")]
+        )
+    return rules
+
+
+def roles_table(project: Project, kinds: pa.Table) -> pa.Table:
+    """Which journey types map which kind, and as what.
+
+    Args:
+        project: the loaded project.
+        kinds: one row per kind, with `kind` and the columns of KIND_COLUMNS.
+
+    Returns:
+        Columns kind (int32), journey_type, role (phase, unphased, answer, internal), phase (null outside phases) and
+        phase_number (int64, from 1): one row per kind and journey type that maps it.
+    """
+    numbers = kinds["kind"].to_pylist()
+    rows = [
+        (numbers[row], rule.name, ROLE_NAMES[rule.role[row]], int(rule.phase[row]), rule.phases)
+        for rule in compile_rules(project, kinds_of(kinds))
+        for row in np.flatnonzero(rule.role != NO_ROLE)
+    ]
+    return pa.table(
+        {
+            "kind": pa.array([row[0] for row in rows], pa.int32()),
+            "journey_type": pa.array([row[1] for row in rows], pa.string()),
+            "role": pa.array([row[2] for row in rows], pa.string()),
+            "phase": pa.array([row[4][row[3]] if row[3] >= 0 else None for row in rows], pa.string()),
+            "phase_number": pa.array([row[3] + 1 if row[3] >= 0 else None for row in rows], pa.int64()),
+        }
+    )
