@@ -18,7 +18,8 @@ class Problem:
     """One mistake in a project file.
 
     `where` is the key inside the file ("phases[7].id"), `value` what stands there, `expected` what is allowed,
-    `hint` what to do about it, and `rule` the domain rule it breaks ("R2"), where there is one.
+    `hint` what to do about it, and `rule` the domain rule it breaks ("R2"), where there is one. `level` is "error" or
+    "warning"; `line` counts from 1, where it is known.
     """
 
     file: str
@@ -29,9 +30,11 @@ class Problem:
     hint: str | None = None
     rule: str | None = None
     level: str = "error"
+    line: int | None = None
 
     def __str__(self) -> str:
-        parts = [f"{self.file}: {self.where}: {self.message}" if self.where else f"{self.file}: {self.message}"]
+        file = self.file if self.line is None else f"{self.file}:{self.line}"
+        parts = [f"{file}: {self.where}: {self.message}" if self.where else f"{file}: {self.message}"]
         if self.value is not None:
             parts.append(f"found: {self.value}")
         if self.expected is not None:

@@ -70,6 +70,14 @@ class Setting:
     mystery: Bools
 
 
+@dataclass(frozen=True, slots=True)
+class Reconstructed:
+    """The rows of the journey tables, and how many journeys are not among them for want of any touchpoint."""
+
+    tables: dict[str, Filed]
+    unseen: int
+
+
 def make_setting(
     rules: list[TypeRules],
     traits: KindTraits,
@@ -106,7 +114,7 @@ def reconstruct(
     scores: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
     persona: npt.NDArray[np.int32],
     setting: Setting,
-) -> dict[str, Filed]:
+) -> Reconstructed:
     """Reconstructs the journeys of whole persons.
 
     Args:
@@ -127,7 +135,7 @@ def reconstruct(
     journeys = _journey_columns(events, members, touchpoints, type_, first_direct, account, need, persona, setting)
     waits = _waits(members, touchpoints, journeys, setting)
     steps, declared = _steps(members, setting), _declared(members, journeys.type, setting)
-    return to_tables(
+    tables = to_tables(
         Found(
             events=events,
             event_id=event_id,
@@ -143,6 +151,7 @@ def reconstruct(
         setting.rules,
         setting.names,
     )
+    return Reconstructed(tables, len(found.type) - len(type_))
 
 
 def _published(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from oracle import Journey, Result, Touchpoint, reconstruct
+from oracle_events import Event
+
 from klantspoor.project.model import JourneyFile
-from tests.journeys.oracle import Journey, Result, Touchpoint, reconstruct
-from tests.journeys.oracle_events import Event
 
 MINUTE = 60_000_000
 

@@ -100,7 +100,7 @@ def by_kernel(events, journeys, gaps, closed, as_of):
         keys={name: ints((e.keys.get(name, 0) for e in order), np.uint64) for name in keys},
     )
     scores = np.array([np.nan if e.score is None else e.score for e in order], dtype=float)
-    tables = reconstruct(
+    found = reconstruct(
         columns,
         ints(UNKNOWN_INSTANT if e.need is None else e.need for e in order),
         pa.array([e.event_id for e in order], pa.string()),
@@ -108,7 +108,7 @@ def by_kernel(events, journeys, gaps, closed, as_of):
         np.full(len(order), -1, dtype=np.int32),
         setting,
     )
-    return {name: table.to_pylist() for name, (table, _) in tables.items()}
+    return {name: table.to_pylist() for name, (table, _) in found.tables.items()}
 
 
 def micro(moment):

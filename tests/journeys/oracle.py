@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from oracle_cutting import Draft, Person, cut, known_account
+from oracle_events import Event, Role, fits_any, in_order, microseconds
+from oracle_waits import Stretch, Wait, declared_turns, stretches_of, whole_seconds
+
 from klantspoor.project.model import JourneyFile
-from tests.journeys.oracle_cutting import Draft, Person, cut, known_account
-from tests.journeys.oracle_events import Event, Role, fits_any, in_order, microseconds
-from tests.journeys.oracle_waits import Stretch, Wait, declared_turns, stretches_of, whole_seconds
 
 __all__ = ["Event", "Journey", "Result", "Stretch", "Touchpoint", "Visit", "reconstruct", "whole_seconds"]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from oracle_events import Event, Role, fits_any, in_order, microseconds, role_of
+
 from klantspoor.project.model import JourneyFile
-from tests.journeys.oracle_events import Event, Role, fits_any, in_order, microseconds, role_of
 
 CONTACT_CLAIMS = ("case_key", "opening", "stream", "account_topic")
 

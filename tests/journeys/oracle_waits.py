@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from oracle_events import Event, fits_any
+
 from klantspoor.project.model import Turns
-from tests.journeys.oracle_events import Event, fits_any
 
 DECLARATIONS = (
     "asks_us",

@@ -9,9 +9,9 @@ from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
+from oracle_events import Event, role_of
 
 from klantspoor.project.model import JourneyFile
-from tests.journeys.oracle_events import Event, role_of
 
 MINUTE = 60_000_000
 START = 1_700_000_000_000_000

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from by_hand import MINUTE, event, journey_type, membership, one, run
 from hypothesis import HealthCheck, given, settings
-
-from tests.journeys.by_hand import MINUTE, event, journey_type, membership, one, run
-from tests.journeys.oracle import reconstruct
-from tests.journeys.oracle_events import in_order, role_of
-from tests.journeys.strategies import History, histories
+from oracle import reconstruct
+from oracle_events import in_order, role_of
+from strategies import History, histories
 
 # --- order and roles -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,74 @@
+"""`klantspoor demo`: a demo project with the files of a simulated energy supplier, made by the checkout's simulation.
+
+Nothing of the simulation is here: the library knows nothing of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from klantspoor.cli.context import CommandError, checkout, console, plain, say
+
+_KEY_BYTES = 32
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file to the app."""
+    app.command("demo")(demo)
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The demo project's folder: absent or empty.")] = Path("demo"),
+    customers: Annotated[int, typer.Option(min=1, help="Simulated customers.")] = 2000,
+    days: Annotated[int, typer.Option(min=2, help="Simulated days.")] = 180,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same customers.")] = 1,
+) -> None:
+    """Make a demo project: a simulated energy supplier, as its systems would export it.
+
+    Example: klantspoor demo demo --customers 500 --days 90
+    """
+    root = checkout()
+    if root is None or not (root / "simulation" / "project").is_dir():
+        raise CommandError(
+            "The demo's simulation is not in this installation: the wheel holds the library alone. "
+            "Make the demo from a checkout of the source, where the folder 'simulation' is."
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CommandError(f"{folder} is there already and not empty: name another folder, or remove it first.")
+    shutil.copytree(root / "simulation" / "project", folder, dirs_exist_ok=True)
+    with console.status(f"Simulating {customers:,} customers for {days} days"):
+        made = _simulation(root).generate(folder, customers=customers, days=days, seed=seed)
+    _make_key(folder)
+    say(f"Made the demo project {folder}: {customers:,} customers, {days} days, seed {seed}, in {made.seconds:.0f} s.")
+    console.print(plain(f"  {folder}/landing    the files its systems exported", "dim"))
+    console.print(plain(f"  {folder}/truth      what really happened; the nightly job never reads it", "dim"))
+    say(f"Next: klantspoor run --project {folder}")
+
+
+def _simulation(root: Path) -> ModuleType:
+    """The checkout's simulation, which lies beside the library and is not installed."""
+    sys.path.insert(0, str(root))
+    try:
+        return importlib.import_module("simulation")
+    finally:
+        sys.path.remove(str(root))
+
+
+def _make_key(folder: Path) -> None:
+    """The demo's own key for pseudonyms, where its configuration wants one in a file: readable by its owner only."""
+    from klantspoor.cli.context import open_project
+
+    name = open_project(folder).file.pseudonym_key.file
+    if name is None or (folder / name).exists():
+        return
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_hex(_KEY_BYTES) + "\n", encoding="ascii")

@@ -1,0 +1,3 @@
+"""placeholder while writing."""
+import typer
+def register(app: typer.Typer) -> None: pass

@@ -1,0 +1,287 @@
+"""From the gate's answer to canonical events: everything is judged, pseudonymised and given its final form.
+
+One `EventMaker` makes one of the events that a row of a source may hold, a batch at a time. A row whose event is bad gets
+its reasons in `Faults` and no event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from klantspoor.dictionary.columns import INITIATORS
+from klantspoor.intake.faults import Faults, Mask, found
+from klantspoor.intake.finish import finish
+from klantspoor.intake.gate import Evaluated
+from klantspoor.intake.identifiers import DIGITS, IdentifierColumn, together
+from klantspoor.intake.plan import EventPlan, Slot
+from klantspoor.intake.pseudonyms import SEPARATOR
+from klantspoor.intake.times import Times, Verdict
+from klantspoor.intake.tools import Tools
+
+Positions = npt.NDArray[np.int64]
+_INSTANT = pa.timestamp("us", tz="UTC")
+_ROLE_DIGITS = 16
+_SHOWN = ("activity", "channel", "initiator", "team", "topic", "outcome", "persona")
+_TIMES = ("occurred_at", "ended_at", "need_started_at")
+_ADVICE = {
+    Verdict.MISSING_TIME: "a time is needed",
+    Verdict.NONEXISTENT_TIME: "the clocks went forward then; time.nonexistent: shift would take the first moment after",
+    Verdict.AMBIGUOUS_TIME: "the clocks went back then; time.ambiguous: earlier or later would choose",
+    Verdict.IMPLAUSIBLY_OLD: "it is before time.not_before",
+    Verdict.FAR_FUTURE: "it is later than the file's landing by more than time.max_future",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Events made from a batch, how many of their times a rule resolved, and how many are anonymous."""
+
+    events: pa.Table
+    times_resolved: int
+    anonymous: int
+
+
+class Selection:
+    """The rows of a batch that hold one event: their columns, and the reasons against them."""
+
+    def __init__(self, plan: EventPlan, answer: Evaluated, raw: pa.Table, rows: Positions, faults: Faults) -> None:
+        self.plan, self.rows, self.raw = plan, rows, raw
+        self.bad: Mask = np.zeros(len(rows), np.bool_)
+        self.answer = answer
+        self._faults = faults
+        self._all = len(rows) == answer.rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def column(self, key: str) -> pa.Array | None:
+        """The values of one key of the mapping (n); None where the mapping has it not."""
+        slot = self.plan.slots.get(key)
+        if slot is None:
+            return None
+        values = self.answer.values[slot.name]
+        return values if self._all else values.take(pa.array(self.rows))
+
+    def text(self, key: str, *, trim: bool = False) -> pa.Array:
+        """The texts of one key (n); blank ones are null. Otherwise they stay as they are, but for `trim`."""
+        values = self.column(key)
+        if values is None:
+            return pa.nulls(len(self), pa.string())
+        values = values.cast(pa.string())
+        trimmed = pc.utf8_trim_whitespace(values)
+        kept = trimmed if trim else values
+        return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), kept)
+
+    def blame(self, mask: Mask, reason: str, slot: Slot | None, values: pa.Array | None, advice: str) -> None:
+        """Notes a reason against the rows of `mask` (n), with what stands in `values` (n) as far as it may be told."""
+        at = np.flatnonzero(mask)
+        if len(at) == 0:
+            return
+        self.bad |= mask
+        details: pa.Array | str = advice
+        if values is not None:
+            said = found(values.take(pa.array(at)), personal=slot is None or slot.personal)
+            details = pc.binary_join_element_wise(said, advice, "; ")
+        self._faults.add(self.rows[at], reason, slot.column if slot is not None else None, details)
+
+    def blame_failures(self) -> None:
+        """Notes each expression that raised an error, with the raw value it read first."""
+        source = self.plan
+        for key, slot in source.slots.items():
+            mask = self.answer.fails(slot)[self.rows]
+            if key != "when" and mask.any():
+                self.blame(
+                    mask, "expression_failed", slot, self._first_raw(slot), f"the expression of {key} fails on it"
+                )
+
+    def _first_raw(self, slot: Slot) -> pa.Array | None:
+        if slot.column not in self.raw.column_names:
+            return None
+        values = self.raw.column(slot.column).combine_chunks().cast(pa.string(), safe=False)
+        return values.take(pa.array(self.rows))
+
+
+class EventMaker:
+    """Makes the event of one plan, for one file."""
+
+    def __init__(self, tools: Tools, plan: EventPlan, landed_at: datetime, *, several: bool) -> None:
+        self._tools = tools
+        self._plan = plan
+        self._mapping = plan.mapping
+        self._landed_at = landed_at
+        self._number_ids = several and (plan.mapping.id is None or plan.mapping.id_from_defaults)
+
+    def make(self, chosen: Selection) -> Made:
+        """The events of the chosen rows; rows with a reason against them give none."""
+        chosen.blame_failures()
+        draft: dict[str, Any] = {}
+        times = self._times(chosen, draft)
+        self._shown(chosen, draft)
+        self._numbers(chosen, draft)
+        self._survey(chosen, draft)
+        self._roles(chosen, draft)
+        columns, usable = self._identifiers(chosen, draft)
+        draft["source_event_id"] = self._ids(chosen)
+        good = pa.array(~chosen.bad)
+        table = pa.table(draft).filter(good) if chosen.bad.any() else pa.table(draft)
+        events = finish(
+            self._tools, self._plan, table, [f"identifier_{i}" for i in range(len(columns))], self._landed_at
+        )
+        resolved = sum(int((t.resolved & ~chosen.bad).sum()) for t in times.values())
+        return Made(events, resolved, int((~usable & ~chosen.bad).sum()))
+
+    def make_links(self, chosen: Selection, numbers: Positions) -> pa.Table:
+        """The identifiers of reference rows: `row_number`, `occurred_at` (else the landing), `persona`, `identifiers`."""
+        chosen.blame_failures()
+        at = np.full(len(chosen), int(self._landed_at.timestamp() * 1_000_000), np.int64)
+        values = chosen.column("occurred_at")
+        if values is not None:
+            times = self._read_time(chosen, "occurred_at", values, optional=True)
+            at = np.where(times.verdict == Verdict.FINE, times.at, at)
+        draft: dict[str, Any] = {"row_number": numbers[chosen.rows], "persona": chosen.text("persona")}
+        draft["occurred_at"] = pa.array(at).cast(_INSTANT)
+        self._identifiers(chosen, draft)
+        kept = pa.table({k: draft[k] for k in ("row_number", "occurred_at", "persona", "identifiers")})
+        return kept.filter(pa.array(~chosen.bad))
+
+    def _times(self, chosen: Selection, draft: dict[str, Any]) -> dict[str, Times]:
+        times: dict[str, Times] = {}
+        draft["row"] = chosen.rows
+        for key in _TIMES:
+            values = chosen.column(key)
+            if values is None:
+                if key == "occurred_at":
+                    chosen.blame(
+                        np.ones(len(chosen), np.bool_), "missing_time", None, None, "the mapping has no occurred_at"
+                    )
+                draft[key] = pa.nulls(len(chosen), _INSTANT)
+                continue
+            times[key] = self._read_time(chosen, key, values, optional=key != "occurred_at")
+            known = times[key].verdict == Verdict.FINE
+            draft[key] = pa.array(times[key].at, mask=~known).cast(_INSTANT)
+        if "occurred_at" in times and "ended_at" in times:
+            start, end = times["occurred_at"], times["ended_at"]
+            both = (start.verdict == Verdict.FINE) & (end.verdict == Verdict.FINE)
+            slot = chosen.plan.slots["ended_at"]
+            texts = chosen.column("ended_at")
+            chosen.blame(both & (end.at < start.at), "end_before_start", slot, texts, "it is before occurred_at")
+        return times
+
+    def _read_time(self, chosen: Selection, key: str, values: pa.Array, *, optional: bool) -> Times:
+        times = self._tools.times.read(values)
+        slot = chosen.plan.slots[key]
+        failed = chosen.answer.fails(slot)[chosen.rows]
+        for verdict in Verdict:
+            if verdict == Verdict.FINE or (verdict == Verdict.MISSING_TIME and optional):
+                continue
+            advice = _ADVICE.get(verdict, f"expected {self._tools.times.expected}")
+            mask = (times.verdict == verdict) & ~failed
+            chosen.blame(mask, verdict.name.lower(), slot, values, f"{advice} ({key})")
+        return times
+
+    def _shown(self, chosen: Selection, draft: dict[str, Any]) -> None:
+        for key in _SHOWN:
+            draft[key] = chosen.text(key)
+        slots = chosen.plan.slots
+        activity = slots.get("activity")
+        failed = chosen.answer.fails(activity)[chosen.rows] if activity is not None else chosen.bad & False
+        missing = _mask(pc.is_null(draft["activity"])) & ~failed
+        chosen.blame(
+            missing, "missing_activity", activity, None, "an event needs an activity; see the mapping's activity"
+        )
+        known = pc.is_in(draft["initiator"], value_set=pa.array(INITIATORS))
+        unknown = _mask(pc.and_(pc.is_valid(draft["initiator"]), pc.invert(known)))
+        advice = f"expected {', '.join(INITIATORS)} or nothing"
+        chosen.blame(unknown, "unknown_initiator", slots.get("initiator"), draft["initiator"], advice)
+        for name in self._mapping.attributes or {}:
+            texts = chosen.column(f"attributes.{name}")
+            if slots[f"attributes.{name}"].personal:
+                texts = self._tools.pseudonyms.of(texts, f"attribute{SEPARATOR}{name}", DIGITS)
+            draft[f"attribute_{name}"] = texts
+
+    def _numbers(self, chosen: Selection, draft: dict[str, Any]) -> None:
+        """`version` and `tie_order`: what is given but is no number (or time) is a failed expression."""
+        draft["version"] = pa.nulls(len(chosen), pa.float64())
+        draft["tie_order"] = pa.repeat(pa.scalar(0, pa.int64()), len(chosen))
+        version, order = chosen.column("version"), chosen.text("tie_order", trim=True)
+        slots = chosen.plan.slots
+        if version is not None:
+            numbers, known, missing = self._tools.times.seconds(version)
+            wrong = ~known & ~missing
+            chosen.blame(wrong, "expression_failed", slots["version"], version, "expected a number or a time (version)")
+            draft["version"] = pa.array(numbers, mask=~known)
+        if "tie_order" in slots:
+            integers, known = self._tools.integers(order)
+            wrong = ~known & _mask(pc.is_valid(order))
+            chosen.blame(wrong, "expression_failed", slots["tie_order"], order, "expected an integer (tie_order)")
+            draft["tie_order"] = pa.array(integers)
+
+    def _survey(self, chosen: Selection, draft: dict[str, Any]) -> None:
+        survey = self._mapping.survey
+        if survey is None:
+            draft["instrument"] = pa.nulls(len(chosen), pa.string())
+            draft["score"] = draft["score_0_100"] = pa.nulls(len(chosen), pa.float64())
+            return
+        texts = chosen.text("survey.score", trim=True)
+        score = self._tools.numbers(texts)
+        low, high = sorted((survey.lowest, survey.highest))
+        given = _mask(pc.is_valid(texts))
+        fine = (score >= low) & (score <= high)  # false for what is no number
+        advice = f"expected a number from {survey.lowest:g} (worst) to {survey.highest:g} (best)"
+        chosen.blame(given & ~fine, "score_out_of_range", chosen.plan.slots["survey.score"], texts, advice)
+        none = ~(given & fine)
+        draft["instrument"] = pc.if_else(pa.array(none), pa.scalar(None, pa.string()), survey.instrument)
+        draft["score"] = pa.array(score, mask=none)
+        # An exact 0 for the worst, whichever end of the scale it is.
+        draft["score_0_100"] = pa.array(
+            np.abs((score - survey.lowest) / (survey.highest - survey.lowest)) * 100, mask=none
+        )
+
+    def _roles(self, chosen: Selection, draft: dict[str, Any]) -> None:
+        of = self._tools.pseudonyms.of
+        draft["account_id"] = of(chosen.text("account", trim=True), "account", _ROLE_DIGITS)
+        mapped = self._mapping.case_keys or {}
+        for name in self._tools.case_keys:
+            texts = (
+                chosen.text(f"case_keys.{name}", trim=True) if name in mapped else pa.nulls(len(chosen), pa.string())
+            )
+            draft[f"key_{name}"] = of(texts, f"case{SEPARATOR}{name}", _ROLE_DIGITS)
+
+    def _identifiers(self, chosen: Selection, draft: dict[str, Any]) -> tuple[list[IdentifierColumn], Mask]:
+        columns = []
+        for number, identifier in enumerate(self._mapping.identifiers or []):
+            values = chosen.column(f"identifiers.{number}")
+            if values is not None:
+                columns.append(self._tools.identifiers.column(identifier.type, values))
+                draft[f"identifier_{number}"] = columns[-1].pseudonyms
+        draft["identifiers"], usable = together(columns, len(chosen))
+        if self._tools.source.anonymous == "quarantine":
+            slot = chosen.plan.slots.get("identifiers.0")
+            advice = "no identifier that is neither empty nor blocked; anonymous: keep would keep the event"
+            chosen.blame(~usable & ~chosen.bad, "no_identifier", slot, None, advice)
+        return columns, usable
+
+    def _ids(self, chosen: Selection) -> pa.Array:
+        """`source_event_id`: as it is where it is not personal, else a pseudonym; of the whole row where there is none."""
+        slot = chosen.plan.slots.get("id")
+        texts = chosen.text("id")
+        if slot is not None and slot.personal:
+            texts = self._tools.pseudonyms.of(texts, "id", DIGITS)
+        if texts.null_count:
+            none = np.flatnonzero(_mask(pc.is_null(texts)))
+            rows = chosen.raw.take(pa.array(chosen.rows[none]))
+            texts = pc.replace_with_mask(texts, pc.is_null(texts), self._tools.pseudonyms.of_rows(rows, DIGITS))
+        if self._number_ids:
+            texts = pc.binary_join_element_wise(texts, f"#{self._plan.position}", "")
+        return texts
+
+
+def _mask(values: pa.Array) -> Mask:
+    return np.asarray(values.to_numpy(zero_copy_only=False), np.bool_)

@@ -1,0 +1,219 @@
+"""The ledger on disk: one folder per file taken in, written aside, synced and renamed into place.
+
+Schemas of its Parquet files, reading it, and adding to it. What goes into a folder is decided in `klantspoor.intake.reading`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from klantspoor.errors import LakeError
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+IDENTIFIERS = pa.list_(
+    pa.field(
+        "element",
+        pa.struct([("type", pa.string()), ("identifier", pa.string()), ("blocked", pa.bool_())]),
+        nullable=False,
+    )
+)
+LINKS_SCHEMA = pa.schema(
+    [
+        pa.field("identifiers", IDENTIFIERS, nullable=False),
+        pa.field("first_seen", _INSTANT, nullable=False),
+        pa.field("last_seen", _INSTANT, nullable=False),
+        pa.field("rows", pa.int64(), nullable=False),
+        pa.field("persona", pa.string()),
+    ]
+)
+QUARANTINE_SCHEMA = pa.schema(
+    [
+        pa.field("row_number", pa.int64(), nullable=False),
+        pa.field("quarantine_number", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("column", pa.string()),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+
+
+def EVENTS_SCHEMA(case_keys: Sequence[str]) -> pa.Schema:  # noqa: N802 - read as a constant, like its siblings
+    """The schema of a ledger folder's `events.parquet`; `key_NAME` for each of `case_keys`, in that order."""
+    return pa.schema(
+        [
+            pa.field("row_number", pa.int64(), nullable=False),
+            pa.field("position", pa.int16(), nullable=False),
+            pa.field("event_id", pa.string(), nullable=False),
+            pa.field("source_event_id", pa.string(), nullable=False),
+            pa.field("version", pa.float64()),
+            pa.field("content", pa.uint64(), nullable=False),
+            pa.field("occurred_at", _INSTANT, nullable=False),
+            pa.field("ended_at", _INSTANT),
+            pa.field("need_started_at", _INSTANT),
+            pa.field("received_at", _INSTANT, nullable=False),
+            pa.field("tie_order", pa.int64(), nullable=False),
+            pa.field("activity", pa.string(), nullable=False),
+            pa.field("channel", pa.string()),
+            pa.field("initiator", pa.string()),
+            pa.field("team", pa.string()),
+            pa.field("topic", pa.string()),
+            pa.field("outcome", pa.string()),
+            pa.field("persona", pa.string()),
+            pa.field("declared_visibility", pa.string()),
+            pa.field("account_id", pa.string()),
+            *[pa.field(f"key_{name}", pa.string()) for name in case_keys],
+            pa.field("instrument", pa.string()),
+            pa.field("score", pa.float64()),
+            pa.field("score_0_100", pa.float64()),
+            pa.field("attributes", pa.string()),
+            pa.field("identifiers", IDENTIFIERS, nullable=False),
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What `file.json` says about one file taken in; every count is of this file alone.
+
+    `rows_read` counts data rows; those not ignored, reference or quarantined are held by events. `landed_at` is an aware UTC
+    datetime. `key_check` tells one pseudonymisation key from another without giving it away.
+    """
+
+    source: str
+    file: str
+    content_hash: str
+    landed_at: datetime
+    sequence: int
+    file_status: str
+    dialect: str | None
+    rows_read: int
+    rows_ignored: int
+    rows_reference: int
+    rows_quarantined: int
+    events_made: int
+    times_resolved: int
+    anonymous_events: int
+    seconds: float
+    key_check: str
+
+    def to_json(self) -> str:
+        """The text of `file.json`."""
+        values = asdict(self) | {"landed_at": self.landed_at.isoformat()}
+        return json.dumps(values, indent=1, ensure_ascii=True) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFile:
+    """One folder of the ledger: what `file.json` says (`record`) and where its parts are."""
+
+    path: Path
+    record: FileRecord
+
+    @property
+    def events(self) -> Path:
+        """Path of `events.parquet` (no rows for reference and quarantined files)."""
+        return self.path / "events.parquet"
+
+    @property
+    def links(self) -> Path:
+        """Path of `links.parquet`."""
+        return self.path / "links.parquet"
+
+    @property
+    def quarantine(self) -> Path:
+        """Path of `quarantine.parquet`."""
+        return self.path / "quarantine.parquet"
+
+
+class Ledger:
+    """The ledger of one lake: `root` is the lake's folder; the ledger is made when something is first added."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = Path(root) / "ledger"
+
+    def files(self) -> list[LedgerFile]:
+        """Every file taken in, by sequence.
+
+        Raises:
+            LakeError: a folder of the ledger cannot be read.
+        """
+        if not self.folder.is_dir():
+            return []
+        paths = sorted(p for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+        return sorted((LedgerFile(p, _read_record(p)) for p in paths), key=lambda f: f.record.sequence)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Holds the ledger's lock and sweeps what a crash left behind.
+
+        Raises:
+            LakeError: another process is taking files in.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LakeError("another run is taking files into this lake; wait for it to end") from None
+            self.sweep()
+            yield
+
+    def sweep(self) -> None:
+        """Removes folders that were never finished."""
+        for leftover in self.folder.glob(".tmp-*"):
+            shutil.rmtree(leftover)
+
+    def new_folder(self, sequence: int) -> Path:
+        """An empty folder aside, to be filled and then given to `add`."""
+        path = self.folder / f".tmp-{sequence:08d}"
+        if path.exists():
+            shutil.rmtree(path)
+        path.mkdir()
+        return path
+
+    def add(self, aside: Path, record: FileRecord) -> LedgerFile:
+        """Writes `file.json`, syncs all of `aside` and renames it into place, in that order."""
+        (aside / "file.json").write_text(record.to_json(), encoding="utf-8")
+        for part in aside.iterdir():
+            _sync(part)
+        _sync(aside)
+        final = self.folder / f"{record.sequence:08d}-{record.content_hash[:12]}"
+        aside.rename(final)
+        _sync(self.folder)
+        return LedgerFile(final, record)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Writes a small Parquet file of the ledger."""
+    pq.write_table(table, path, compression="zstd")
+
+
+def _read_record(folder: Path) -> FileRecord:
+    try:
+        values = json.loads((folder / "file.json").read_text(encoding="utf-8"))
+        values["landed_at"] = datetime.fromisoformat(values["landed_at"])
+        return FileRecord(**{field.name: values[field.name] for field in fields(FileRecord)})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LakeError(
+            f"the ledger folder {folder.name} cannot be read ({type(error).__name__});"
+            " restore it from a back-up: the ledger is what every table is made from"
+        ) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,63 @@
+"""Parquet: columns keep their types; read a batch of rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from klantspoor.errors import IntakeError
+from klantspoor.intake.raw import BATCH_ROWS, RawBatch, unique_names
+
+
+class ParquetRawFile:
+    """One Parquet file, opened: `columns` are its top-level columns, made unique."""
+
+    def __init__(self, path: Path) -> None:
+        if path.stat().st_size == 0:
+            raise IntakeError("empty_file", "it holds nothing, not even a schema; deliver it again")
+        try:
+            self._file = pq.ParquetFile(path)
+        except (pa.ArrowException, OSError):
+            raise _corrupt() from None
+        self._names = self._file.schema_arrow.names
+        self.columns = unique_names(self._names)
+
+    def batches(self, wanted: Sequence[str] | None) -> Iterator[RawBatch]:
+        """The rows, typed as in the file; see `RawFile.batches`."""
+        names = list(self.columns if wanted is None else wanted)
+        given = [self._names[self.columns.index(name)] for name in names]
+        number = 1
+        try:
+            for batch in self._file.iter_batches(batch_size=BATCH_ROWS, columns=given, use_threads=False):
+                # Columns come in the file's order, whatever was asked for; twins in name come both.
+                columns = [batch.schema.names.index(name) for name in given]
+                table = pa.table([_plain(batch.column(i)) for i in columns], names=names) if names else None
+                rows = batch.num_rows
+                _check_texts(table)
+                yield RawBatch(
+                    pa.table({"nothing": pa.nulls(rows)}) if table is None else table,
+                    np.arange(number, number + rows, dtype=np.int64),
+                )
+                number += rows
+        except (pa.ArrowException, OSError):
+            raise _corrupt() from None
+
+
+def _check_texts(table: pa.Table | None) -> None:
+    try:
+        if table is not None:
+            table.validate(full=True)
+    except pa.ArrowInvalid:
+        raise IntakeError("wrong_encoding", "it holds text that is not UTF-8; have it written anew") from None
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _corrupt() -> IntakeError:
+    return IntakeError("unreadable_file", "it is not a whole Parquet file: cut off or corrupt; deliver it again")

@@ -1,0 +1,231 @@
+"""One landing file from its bytes to a ledger folder's parts: read in batches, through the gate, each row given one outcome.
+
+Where files come from and when a folder becomes part of the ledger is in `klantspoor.intake.take`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from klantspoor.errors import IntakeError
+from klantspoor.intake.canonical import EventMaker, Selection
+from klantspoor.intake.faults import Faults, Mask, found, whole_file
+from klantspoor.intake.gate import Gate
+from klantspoor.intake.landing import LandingFile
+from klantspoor.intake.ledger import EVENTS_SCHEMA, IDENTIFIERS, LINKS_SCHEMA, QUARANTINE_SCHEMA, write_table
+from klantspoor.intake.plan import Plan, Slot, make_plan
+from klantspoor.intake.raw import RawBatch, RawFile, open_raw
+from klantspoor.intake.sandbox import literal
+from klantspoor.intake.tools import Tools, case_keys
+from klantspoor.project.model import Project, SourceFile
+
+_LINK_ROWS = pa.schema(
+    [
+        ("row_number", pa.int64()),
+        ("occurred_at", pa.timestamp("us", tz="UTC")),
+        ("persona", pa.string()),
+        ("identifiers", IDENTIFIERS),
+    ]
+)
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many rows had which outcome, and what was made of them; see `FileRecord`."""
+
+    rows_read: int = 0
+    rows_ignored: int = 0
+    rows_reference: int = 0
+    rows_quarantined: int = 0
+    events_made: int = 0
+    times_resolved: int = 0
+    anonymous_events: int = 0
+
+
+@dataclass(slots=True)
+class Reading:
+    """What became of one file: its dialect, counts, and the reason if it was quarantined as a whole."""
+
+    dialect: str | None = None
+    counts: Counts = field(default_factory=Counts)
+    fault: IntakeError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """One batch, done: `events` (or, of a reference source, `links`), `quarantine`, and per good row whether it was ignored."""
+
+    events: pa.Table
+    links: pa.Table
+    quarantine: pa.Table
+    ignored: Mask
+
+
+def read_file(project: Project, source: SourceFile, landed: LandingFile, key: bytes, aside: Path) -> Reading:
+    """Reads one file and writes `events.parquet`, `links.parquet` and `quarantine.parquet` into `aside`.
+
+    A file that cannot be used as a whole leaves nothing but the one row that says why.
+    """
+    reading = Reading()
+    try:
+        with closing(Tools(project, source, key, landed.landed_at)) as tools:
+            _read(project, source, landed, tools, aside, reading)
+        _write_links(aside, source, project.file.limits.memory_mb)
+    except IntakeError as fault:
+        reading.counts, reading.fault = Counts(), fault
+        for part in aside.iterdir():
+            part.unlink()
+        write_table(aside / "events.parquet", EVENTS_SCHEMA(case_keys(source)).empty_table())
+        write_table(aside / "links.parquet", LINKS_SCHEMA.empty_table())
+        write_table(
+            aside / "quarantine.parquet", whole_file(fault.reason, fault.column, f"{landed.file}: {fault.detail}")
+        )
+    return reading
+
+
+def _read(
+    project: Project, source: SourceFile, landed: LandingFile, tools: Tools, aside: Path, reading: Reading
+) -> None:
+    raw = open_raw(landed.path, source)
+    plan = make_plan(source, raw.columns)
+    reading.dialect = plan.dialect.name
+    schema = EVENTS_SCHEMA(tools.case_keys)
+    with (
+        pq.ParquetWriter(aside / "events.parquet", schema, compression="zstd") as events,
+        pq.ParquetWriter(aside / "link_rows.parquet", _LINK_ROWS, compression="zstd") as links,
+        pq.ParquetWriter(aside / "quarantine.parquet", QUARANTINE_SCHEMA, compression="zstd") as quarantine,
+    ):
+        for result in Passage(project, plan, landed.landed_at, tools).through(raw, reading.counts):
+            for writer, table in ((events, result.events), (links, result.links), (quarantine, result.quarantine)):
+                if table.num_rows:
+                    writer.write_table(table)
+
+
+class Passage:
+    """The way of one file's batches through the gate and what comes after it."""
+
+    def __init__(self, project: Project, plan: Plan, landed_at: datetime, tools: Tools) -> None:
+        self._plan = plan
+        self._tools = tools
+        self._gate = Gate(plan, project.file.limits.memory_mb)
+        several = len(plan.events) > 1
+        self._makers = [(event, EventMaker(tools, event, landed_at, several=several)) for event in plan.events]
+
+    def through(self, raw: RawFile, counts: Counts) -> Iterator[BatchResult]:
+        """Every batch of the file, with its outcome; `counts` is kept up to date.
+
+        Raises:
+            IntakeError: the file as a whole cannot be used; nothing given before may be kept.
+        """
+        prepared = False
+        for batch in raw.batches(self._plan.wanted):
+            if not prepared:
+                self._gate.prepare(batch.table.slice(0, 0))
+                prepared = True
+            yield self.take(batch, counts)
+
+    def take(self, batch: RawBatch, counts: Counts) -> BatchResult:
+        """One batch: every row is ignored, reference, quarantined or held by events."""
+        rows = len(batch.numbers)
+        faults = Faults(rows)
+        events, links = [EVENTS_SCHEMA(self._tools.case_keys).empty_table()], [_LINK_ROWS.empty_table()]
+        held = np.zeros(rows, np.bool_)
+        if rows:
+            answer = self._gate.evaluate(batch.table)
+            open_rows = self._holds(self._plan.ignore, answer.values, faults, answer.fails, batch, default=False)
+            open_rows = ~open_rows & ~faults.mask()
+            for event, maker in self._makers:
+                fits = self._holds(event.slots.get("when"), answer.values, faults, answer.fails, batch, default=True)
+                chosen = Selection(event, answer, batch.table, np.flatnonzero(fits & open_rows), faults)
+                held[chosen.rows] = True
+                if self._plan.source.kind == "reference":
+                    links.append(maker.make_links(chosen, batch.numbers).cast(_LINK_ROWS))
+                elif len(chosen):
+                    made = maker.make(chosen)
+                    events.append(_numbered(made.events, batch))
+                    counts.times_resolved += made.times_resolved
+                    counts.anonymous_events += made.anonymous
+        bad = faults.mask()
+        ignored = ~held & ~bad
+        result = BatchResult(
+            _in_order(pa.concat_tables(events)),
+            pa.concat_tables(links),
+            faults.table(batch.numbers, batch.malformed),
+            ignored,
+        )
+        counts.rows_read += batch.rows
+        counts.rows_ignored += int(ignored.sum())
+        counts.rows_quarantined += int(bad.sum()) + len(batch.malformed)
+        counts.rows_reference += int((held & ~bad).sum()) if self._plan.source.kind == "reference" else 0
+        counts.events_made += result.events.num_rows
+        return result
+
+    def _holds(
+        self,
+        slot: Slot | None,
+        values: dict[str, pa.Array],
+        faults: Faults,
+        fails: Callable[[Slot], Mask],
+        batch: RawBatch,
+        *,
+        default: bool,
+    ) -> Mask:
+        """For which rows (n) a condition holds; `default` where there is none. A row for which it fails gets its reason."""
+        if slot is None:
+            return np.full(len(batch.numbers), default)
+        failed = np.flatnonzero(fails(slot))
+        if len(failed):
+            details: pa.Array | str = "the condition fails on it"
+            if slot.column in batch.table.column_names:
+                texts = (
+                    batch.table.column(slot.column)
+                    .combine_chunks()
+                    .cast(pa.string(), safe=False)
+                    .take(pa.array(failed))
+                )
+                details = pc.binary_join_element_wise(
+                    found(texts, personal=slot.personal), "the condition fails on it", "; "
+                )
+            faults.add(failed, "expression_failed", slot.column, details)
+        mask: Mask = np.asarray(pc.fill_null(values[slot.name], False).to_numpy(zero_copy_only=False), np.bool_)
+        return mask
+
+
+def _numbered(events: pa.Table, batch: RawBatch) -> pa.Table:
+    """Events with record numbers instead of positions in the batch."""
+    numbers = pa.array(batch.numbers[events.column("row_number").to_numpy()])
+    return events.set_column(0, events.schema.field("row_number"), numbers)
+
+
+def _in_order(events: pa.Table) -> pa.Table:
+    """By row, then by position: as the file has them."""
+    return events.sort_by([("row_number", "ascending"), ("position", "ascending")])
+
+
+def _write_links(aside: Path, source: SourceFile, memory_mb: int) -> None:
+    """`links.parquet` from the rows just written: one for each distinct set of identifiers."""
+    rows = aside / ("link_rows.parquet" if source.kind == "reference" else "events.parquet")
+    links = aside / "links.parquet"
+    with closing(
+        duckdb.connect(config={"threads": 1, "memory_limit": f"{memory_mb}MB", "temp_directory": str(aside / "spill")})
+    ) as con:
+        con.execute(
+            f"""COPY (
+                SELECT list_sort(identifiers) AS identifiers, min(occurred_at) AS first_seen, max(occurred_at) AS last_seen,
+                    count(DISTINCT row_number) AS rows,
+                    arg_max(persona, (occurred_at, row_number)) FILTER (persona IS NOT NULL) AS persona
+                FROM read_parquet({literal(str(rows))}) WHERE len(identifiers) > 0 GROUP BY 1 ORDER BY 1
+            ) TO {literal(str(links))} (FORMAT parquet, COMPRESSION zstd)"""
+        )
+    write_table(links, pq.read_table(links).cast(LINKS_SCHEMA))
+    (aside / "link_rows.parquet").unlink()

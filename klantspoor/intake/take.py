@@ -1,0 +1,178 @@
+"""Taking in: which landing files are new, and each of them into the ledger, whole or not at all.
+
+How a file is read is in `klantspoor.intake.reading`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from klantspoor.errors import ConfigError, Problem
+from klantspoor.intake.landing import Fingerprint, LandingFile, find, fingerprint
+from klantspoor.intake.ledger import FileRecord, Ledger
+from klantspoor.intake.pseudonyms import key_check, project_key
+from klantspoor.intake.reading import Counts, Reading, read_file
+from klantspoor.project.model import Project
+
+Outcome = Literal["used", "quarantined", "known", "changing", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """What became of one landing file this time.
+
+    `used` and `quarantined`: now in the ledger, as `sequence`. `known`: its content was read before. `changing`: it changed
+    or vanished while it was read, and is left for the next night. `refused`: see `detail`, which says why wherever there is a why.
+    """
+
+    source: str
+    file: str
+    outcome: Outcome
+    sequence: int | None = None
+    counts: Counts = field(default_factory=Counts)
+    reason: str | None = None
+    detail: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeReport:
+    """What a night took in: one result for each file found, in the order of taking in."""
+
+    as_of: datetime
+    files: tuple[FileResult, ...]
+
+    def of(self, outcome: Outcome) -> list[FileResult]:
+        """The files with this outcome."""
+        return [file for file in self.files if file.outcome == outcome]
+
+    def total(self, count: str) -> int:
+        """The sum of one count (`rows_read`, `events_made`, …) over the files taken in."""
+        return sum(int(getattr(file.counts, count)) for file in self.files)
+
+
+def take_in(
+    project: Project, lake_root: Path, as_of: datetime, *, progress: Callable[[str], None] | None = None
+) -> IntakeReport:
+    """Reads every landing file whose content is new into the ledger of the lake.
+
+    Files are taken in the order in which they landed (mtime, never later than `as_of`), then by name. What cannot be used is
+    quarantined and said in the report; it stops nothing.
+
+    Args:
+        project: a loaded, valid project.
+        lake_root: the lake's folder; made if it is not there.
+        as_of: the night's clock, an aware datetime.
+        progress: is told in a line what is being read.
+
+    Raises:
+        ConfigError: the key for pseudonyms is not there, or is another than the ledger was made with.
+        LakeError: another process is taking files in, or the ledger cannot be read.
+        ValueError: `as_of` has no time zone.
+    """
+    if as_of.tzinfo is None:
+        raise ValueError("as_of needs a time zone: give an aware datetime")
+    as_of = as_of.astimezone(UTC)
+    key = project_key(project)
+    ledger = Ledger(lake_root)
+    with ledger.writing():
+        intake = _Intake(project, ledger, key, progress or (lambda line: None))
+        return IntakeReport(as_of, tuple(intake.run(as_of)))
+
+
+class _Intake:
+    """One call of `take_in`."""
+
+    def __init__(self, project: Project, ledger: Ledger, key: bytes, progress: Callable[[str], None]) -> None:
+        self._project = project
+        self._ledger = ledger
+        self._key = key
+        self._progress = progress
+        records = [file.record for file in ledger.files()]
+        self._check = key_check(key)
+        if any(record.key_check != self._check for record in records):
+            raise _other_key()
+        self._known = {(record.source, record.content_hash): record for record in records}
+        self._next = max((record.sequence for record in records), default=0) + 1
+
+    def run(self, as_of: datetime) -> Iterator[FileResult]:
+        landing = Path(self._project.root) / self._project.file.landing
+        files: list[LandingFile] = []
+        for name, source in sorted(self._project.sources.items()):
+            found, refused = find(landing, name, source.files, as_of)
+            files += found
+            yield from (FileResult(r.source, r.file, "refused", detail=r.why) for r in refused)
+        for file in sorted(files, key=lambda f: (f.landed_at, f.file, f.source)):
+            yield self._take(file)
+
+    def _take(self, file: LandingFile) -> FileResult:
+        began = time.perf_counter()
+        try:
+            before = fingerprint(file.path)
+        except FileNotFoundError:
+            return FileResult(file.source, file.file, "changing", detail="it vanished before it was read")
+        except OSError as error:
+            return FileResult(file.source, file.file, "refused", detail=f"it cannot be opened: {error.strerror}")
+        known = self._known.get((file.source, before.content_hash))
+        if known is not None:
+            return FileResult(
+                file.source, file.file, "known", known.sequence, detail=f"its content was read as {known.file}"
+            )
+        self._progress(f"reading {file.source}: {file.file}")
+        aside = self._ledger.new_folder(self._next)
+        reading = read_file(self._project, self._project.sources[file.source], file, self._key, aside)
+        if _changed(file.path, before):
+            self._ledger.sweep()
+            return FileResult(
+                file.source, file.file, "changing", detail="it changed while it was read; left for the next night"
+            )
+        seconds = time.perf_counter() - began
+        record = self._record(file, before, reading, seconds)
+        self._ledger.add(aside, record)
+        self._known[file.source, before.content_hash] = record
+        self._next += 1
+        fault = reading.fault
+        return FileResult(
+            file.source, file.file, "quarantined" if fault else "used", record.sequence, reading.counts,
+            fault.reason if fault else None, f"{file.file}: {fault.detail}" if fault else None, seconds,
+        )  # fmt: skip
+
+    def _record(self, file: LandingFile, state: Fingerprint, reading: Reading, seconds: float) -> FileRecord:
+        return FileRecord(
+            source=file.source,
+            file=file.file,
+            content_hash=state.content_hash,
+            landed_at=file.landed_at,
+            sequence=self._next,
+            file_status="quarantined" if reading.fault else "used",
+            dialect=reading.dialect,
+            seconds=round(seconds, 3),
+            key_check=self._check,
+            **asdict(reading.counts),
+        )
+
+
+def _changed(path: Path, before: Fingerprint) -> bool:
+    try:
+        return fingerprint(path) != before
+    except OSError:
+        return True
+
+
+def _other_key() -> ConfigError:
+    return ConfigError(
+        [
+            Problem(
+                "klantspoor.yaml",
+                "pseudonym_key",
+                "the key is another than the ledger was made with",
+                expected="the key of all earlier nights",
+                hint="bring that key back; with another one no person would be recognised any more",
+            )
+        ]
+    )

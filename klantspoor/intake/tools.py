@@ -1,0 +1,53 @@
+"""What the events of one file are made with: readers of times, makers of pseudonyms and identifiers, on one connection."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from klantspoor.intake.identifiers import IdentifierMaker
+from klantspoor.intake.pseudonyms import Pseudonymiser
+from klantspoor.intake.sandbox import locked_connection
+from klantspoor.intake.times import TimeReader
+from klantspoor.project.model import Project, SourceFile
+from klantspoor.project.sql import merged_events
+
+
+class Tools:
+    """The tools for one file of `source`; `con` never sees an expression of the project."""
+
+    def __init__(self, project: Project, source: SourceFile, key: bytes, landed_at: datetime) -> None:
+        self.source = source
+        self.con: duckdb.DuckDBPyConnection = locked_connection(project.file.limits.memory_mb)
+        self.pseudonyms = Pseudonymiser(self.con, key)
+        self.identifiers = IdentifierMaker(self.con, self.pseudonyms, project.file.identifiers)
+        self.times = TimeReader(self.con, source, landed_at)
+        self.case_keys = case_keys(source)
+
+    def numbers(self, texts: pa.Array) -> npt.NDArray[np.float64]:
+        """Texts (n) as numbers; what is none is NaN."""
+        self.con.register("batch", pa.table({"t": texts}))
+        answer = self.con.sql("SELECT TRY_CAST(t AS DOUBLE) FROM batch").to_arrow_table().column(0)
+        return np.asarray(pc.fill_null(answer, float("nan")).to_numpy(), np.float64)
+
+    def integers(self, texts: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Texts (n) as whole numbers, 0 for what is none, and which are some."""
+        self.con.register("batch", pa.table({"t": texts}))
+        number = r"CASE WHEN regexp_full_match(trim(t), '[-+]?[0-9]+([.]0*)?') THEN TRY_CAST(trim(t) AS BIGINT) END"
+        answer = self.con.sql(f"SELECT {number} FROM batch").to_arrow_table().column(0)
+        known = np.asarray(pc.is_valid(answer).to_numpy(), np.bool_)
+        return np.asarray(pc.fill_null(answer, 0).to_numpy(), np.int64), known
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self.con.close()
+
+
+def case_keys(source: SourceFile) -> list[str]:
+    """The case keys that a source maps, sorted: they name columns of its ledger files."""
+    return sorted({name for mapping in merged_events(source) for name in mapping.case_keys or {}})

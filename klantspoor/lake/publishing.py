@@ -1,0 +1,139 @@
+"""Turning a run's staging into a published version.
+
+The order is the whole point: everything is written aside and forced to disk, then one rename of the pointer makes it
+the current version. Whatever fails before that rename leaves the version before it; whatever fails after is mended by
+the next run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from klantspoor.dictionary import TABLES
+from klantspoor.errors import LakeError
+from klantspoor.lake.staging import EXTRAS, Staging, count_rows
+from klantspoor.lake.version import Version
+
+POINTER = "current"
+DATABASE = "klantspoor.duckdb"
+
+
+def build_version(staging: Staging, versions: Path, name: str) -> Path:
+    """Lay the staged tables and extras into `versions/name`, hashed, with a manifest, and forced to disk.
+
+    Raises:
+        LakeError: where the run has not made every table of the dictionary.
+    """
+    missing = [table for table in TABLES if not staging.has(table)]
+    if missing:
+        raise LakeError(
+            f"run {staging.run_id} has not made {', '.join(missing)}: only a whole night is published."
+            " Run the job `nightly`"
+        )
+    aside = versions / f".tmp-{name}-{staging.run_id}"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for table in TABLES:
+        _link_tree(staging.folder(table), aside / table)
+    for extra in EXTRAS:
+        _link_tree(staging.extra(extra), aside / extra)  # noqa: S610  (not Django's)
+    manifest = _manifest(staging, aside, name)
+    (aside / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+    _force_tree(aside)
+    target = versions / name
+    aside.rename(target)
+    force(versions)
+    return target
+
+
+def _manifest(staging: Staging, root: Path, name: str) -> dict[str, Any]:
+    files = {
+        str(path.relative_to(root)): {"sha256": _sha256(path), "bytes": path.stat().st_size}
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+    return {
+        "version": name,
+        "run_id": staging.run_id,
+        "as_of": staging.as_of.isoformat(),
+        "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": _software(),
+        "dictionary": dictionary_fingerprint(),
+        "tables": {table: count_rows(root / table) for table in TABLES},
+        "files": files,
+    }
+
+
+def dictionary_fingerprint() -> str:
+    """A hash of what the dictionary says about names, types, keys, nulls and partitions: equal means readable alike."""
+    said = [
+        [t.name, t.key, t.partition, [[c.name, str(c.type), c.name in t.nulls] for c in t.columns]]
+        for t in TABLES.values()
+    ]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+
+
+def write_database(published: Version, aside: Path) -> None:
+    """A new DuckDB file `aside` with a commented view per table of the version, by absolute path."""
+    aside.unlink(missing_ok=True)
+    with duckdb.connect(aside) as connection:
+        published.create_views(connection)
+    force(aside)
+
+
+def move_pointer(root: Path, name: str) -> None:
+    """Make version `name` the current one: the single point at which everything changes."""
+    aside = root / f".tmp-{POINTER}"
+    aside.write_text(name + "\n", "utf-8")
+    force(aside)
+    aside.replace(root / POINTER)
+    force(root)
+
+
+def force(path: Path) -> None:
+    """Force a file, or a folder's list of names, to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _force_tree(root: Path) -> None:
+    for folder, _, files in os.walk(root, topdown=False):
+        for name in files:
+            force(Path(folder) / name)
+        force(Path(folder))
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    """The files of `source` again below `target`: linked, or copied where links fail; neither is written in place."""
+    for folder, _, files in os.walk(source):
+        into = target / Path(folder).relative_to(source)
+        into.mkdir(parents=True, exist_ok=True)
+        for name in files:
+            try:
+                os.link(Path(folder) / name, into / name)
+            except OSError:
+                shutil.copyfile(Path(folder) / name, into / name)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _software() -> str:
+    try:
+        return version("klantspoor")
+    except PackageNotFoundError:
+        return "unknown"

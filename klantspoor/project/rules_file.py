@@ -1,0 +1,116 @@
+"""Rules for `klantspoor.yaml` beyond its single fields: zones, opening hours, identifier types, folders, the key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import PurePath
+from zoneinfo import available_timezones
+
+from klantspoor.errors import Problem, did_you_mean
+from klantspoor.project.model import Calendar, ProjectFile
+from klantspoor.project.scope import Scope
+
+FILE = "klantspoor.yaml"
+
+
+def check_file(scope: Scope) -> Iterator[Problem]:
+    """Every problem of the project file."""
+    file = scope.file
+    if file is None:
+        return
+    yield from check_timezone(FILE, file.timezone)
+    if _minute(file.nightly_at) is None or file.nightly_at == "24:00":
+        yield Problem(FILE, "nightly_at", "is no time of day", repr(file.nightly_at), "00:00 to 23:59")
+    yield from _calendar(file.calendar)
+    yield from _key(file)
+    yield from _folders(file)
+    for name, kind in file.identifiers.items():
+        for other in kind.at_most:
+            place = f"identifiers.{name}.at_most.{other}"
+            if other == name:
+                yield Problem(FILE, place, "limits a type by itself", repr(other), "another identifier type")
+            elif other not in file.identifiers:
+                yield unknown(
+                    FILE, place, "names an identifier type that is not declared", other, set(file.identifiers)
+                )
+
+
+def check_timezone(file: str, name: str) -> Iterator[Problem]:
+    """A problem where the name is no IANA time zone."""
+    if name not in _zones():
+        cased = {zone.lower(): zone for zone in _zones()}.get(name.lower())
+        hint = f"Did you mean '{cased}'?" if cased else did_you_mean(name, set(_zones()))
+        yield Problem(file, "timezone", "is no time zone", repr(name), "an IANA name such as Europe/Amsterdam", hint)
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    # Without a slash only UTC: abbreviations such as CET mean different things in different places and years.
+    return frozenset(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
+
+
+def unknown(file: str, place: str, message: str, name: str, known: set[str]) -> Problem:
+    """The problem that a name is not among those that are known."""
+    expected = "one of " + ", ".join(sorted(known)) if known else "none is known"
+    return Problem(file, place, message, repr(name), expected, did_you_mean(name, known))
+
+
+def _minute(text: str) -> int | None:
+    hour, minute = int(text[:2]), int(text[3:])
+    inside = hour < 24 or (hour == 24 and minute == 0)
+    return hour * 60 + minute if inside and minute < 60 else None
+
+
+def _calendar(calendar: Calendar | None) -> Iterator[Problem]:
+    if calendar is None:
+        return
+    if not any(calendar.hours.values()):
+        yield Problem(FILE, "calendar.hours", "has no hours: always closed", hint="leave out calendar for always open")
+    for day, spans in calendar.hours.items():
+        until = -1
+        read = []
+        for number, span in enumerate(spans):
+            place = f"calendar.hours.{day}[{number}]"
+            start, end = (_minute(part) for part in span.split("-"))
+            if start is None or end is None:
+                yield Problem(FILE, place, "holds no time of day", repr(span), "00:00 to 24:00")
+            elif start >= end:
+                hint = "hours after midnight belong to the next day" if start > end else None
+                yield Problem(
+                    FILE, place, "ends before it begins", repr(span), "an opening before a closing time", hint
+                )
+            else:
+                read.append((start, end, place, span))
+        for start, end, place, span in sorted(read):
+            if start < until:
+                yield Problem(FILE, place, "overlaps other hours of that day", repr(span), "hours that do not overlap")
+            until = max(until, end)
+
+
+def _key(file: ProjectFile) -> Iterator[Problem]:
+    key = file.pseudonym_key
+    if (key.env is None) == (key.file is None):
+        message = "names neither a variable nor a file" if key.env is None else "names a variable and a file"
+        yield Problem(FILE, "pseudonym_key", message, expected="either env: NAME or file: PATH")
+    elif key.env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key.env):
+        # The text is not repeated: whoever writes the key itself here should not find it in a log.
+        yield Problem(
+            FILE,
+            "pseudonym_key.env",
+            "is no name of an environment variable",
+            expected="a name such as KLANTSPOOR_KEY",
+            hint="the key itself does not belong in this file",
+        )
+    elif key.file is not None and not key.file.strip():
+        yield Problem(FILE, "pseudonym_key.file", "is empty", expected="the path of a file")
+
+
+def _folders(file: ProjectFile) -> Iterator[Problem]:
+    lake, landing = PurePath(file.lake), PurePath(file.landing)
+    for key, folder in (("lake", lake), ("landing", landing)):
+        if str(folder) == ".":
+            yield Problem(FILE, key, "is the project's own folder", expected="a folder of its own")
+    if lake == landing or lake in landing.parents or landing in lake.parents:
+        yield Problem(FILE, "landing", "lies in the lake, or the lake in it", repr(str(landing)), "two folders apart")

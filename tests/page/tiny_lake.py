@@ -1,0 +1,54 @@
+"""The tiny data set as a project on disk with a published lake, for the tests of the command line and the notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from klantspoor.lake import Lake
+from klantspoor.page import write
+from tests.page import tiny_tables as tiny
+
+LANDED = """\
+customer,happened_at,activity,channel,who,move
+1001,2026-03-12 09:15:00,Page viewed,web,customer,
+1001,2026-03-13 10:00:00,Move reported,phone,customer,M1
+1001,2026-03-14 11:00:00,Address checked,,organisation,M1
+1002,2026-03-14 11:30:00,Something else,phone,customer,
+1003,no time,Move reported,phone,customer,M3
+"""
+
+
+def write_project(folder: Path) -> Path:
+    """The project's files in `folder`, with a key for pseudonyms; nothing is published."""
+    (folder / "sources").mkdir(parents=True)
+    (folder / "journeys").mkdir()
+    (folder / "landing" / "crm").mkdir(parents=True)
+    (folder / "klantspoor.yaml").write_text(yaml.safe_dump(tiny.PROJECT_FILE), encoding="utf-8")
+    (folder / "sources" / "crm.yaml").write_text(yaml.safe_dump(tiny.SOURCE), encoding="utf-8")
+    for journey in (tiny.MOVING, tiny.OUTAGE):
+        path = folder / "journeys" / f"{journey['journey']}.yaml"
+        path.write_text(yaml.safe_dump(journey, allow_unicode=True), encoding="utf-8")
+    (folder / "landing" / "crm" / "crm.csv").write_text(LANDED, encoding="utf-8")
+    key = folder / "key"
+    key.touch(mode=0o600)
+    key.write_text("ab" * 32, encoding="ascii")
+    return folder
+
+
+def publish(folder: Path) -> Path:
+    """The project's files and one published version; gives `folder`."""
+    write_project(folder)
+    lake = Lake(folder / "lake", timezone="Europe/Amsterdam", memory_mb=300)
+    tables = tiny.make_tables()
+    starts = {row["journey_id"]: row["started_at"].strftime("%Y-%m") for row in tables["journeys"].to_pylist()}
+    with lake.open_run(tiny.RUN_ID, tiny.AS_OF) as staging:
+        for name, table in tables.items():
+            by_start = tiny.TABLES[name].partition == "the journey's start" and name != "journeys"
+            months = [starts[journey] for journey in table["journey_id"].to_pylist()] if by_start else None
+            staging.write(name, table, months=tiny.pa.array(months) if months is not None else None)
+        staging.extra("models")
+        write(tiny.make_project(str(folder)), staging)
+        lake.publish(staging)
+    return folder
