@@ -1,0 +1,1 @@
+"""The command line; its entry point is `klantspoor.cli.main:app`."""

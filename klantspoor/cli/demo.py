@@ -6,7 +6,6 @@ Nothing of the simulation is here: the library knows nothing of it.
 from __future__ import annotations
 
 import importlib
-import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -17,8 +16,6 @@ import typer
 
 from klantspoor.cli.context import CommandError, checkout, console, plain, say
 
-_KEY_BYTES = 32
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file to the app."""
@@ -26,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The demo project's folder: absent or empty.")] = Path("demo"),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The demo project's folder: absent or empty.")] = Path(
+        "demo"
+    ),
     customers: Annotated[int, typer.Option(min=1, help="Simulated customers.")] = 2000,
     days: Annotated[int, typer.Option(min=2, help="Simulated days.")] = 180,
     seed: Annotated[int, typer.Option(help="The same seed gives the same customers.")] = 1,
@@ -47,7 +46,7 @@ def demo(
     with console.status(f"Simulating {customers:,} customers for {days} days"):
         made = _simulation(root).generate(folder, customers=customers, days=days, seed=seed)
     _make_key(folder)
-    say(f"Made the demo project {folder}: {customers:,} customers, {days} days, seed {seed}, in {made.seconds:.0f} s.")
+    say(f"Made the demo project {folder}: {customers:,} customers, {days} days, seed {seed}, in {max(1, round(made.seconds))} s.")
     console.print(plain(f"  {folder}/landing    the files its systems exported", "dim"))
     console.print(plain(f"  {folder}/truth      what really happened; the nightly job never reads it", "dim"))
     say(f"Next: klantspoor run --project {folder}")
@@ -63,12 +62,10 @@ def _simulation(root: Path) -> ModuleType:
 
 
 def _make_key(folder: Path) -> None:
-    """The demo's own key for pseudonyms, where its configuration wants one in a file: readable by its owner only."""
+    """The demo's own key for pseudonyms, where its configuration wants one in a file."""
     from klantspoor.cli.context import open_project
+    from klantspoor.project.key import make_key
 
     name = open_project(folder).file.pseudonym_key.file
-    if name is None or (folder / name).exists():
-        return
-    path = folder / name
-    path.touch(mode=0o600)
-    path.write_text(secrets.token_hex(_KEY_BYTES) + "\n", encoding="ascii")
+    if name is not None and not (folder / name).exists():
+        make_key(folder / name)

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 _MOST = 10
 _ACTIVITY = 44
-_COLOURS = {"organisation": "blue", "partner": "yellow", "customer": "green", "nobody": "dim", "undetermined": "magenta"}
+_COLOURS = {
+    "organisation": "blue",
+    "partner": "yellow",
+    "customer": "green",
+    "nobody": "dim",
+    "undetermined": "magenta",
+}
 _TURNS = {
     "organisation": "our turn",
     "partner": "a partner's turn",
@@ -61,7 +67,9 @@ def explain(
     person_or_journey: Annotated[
         str, typer.Argument(metavar="PERSON_OR_JOURNEY", help="The id, or its beginning: 3f9c… or J3f9c….")
     ],
-    events: Annotated[bool, typer.Option("--events", help="Show each event of a contact, not only the contact.")] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="Show each event of a contact, not only the contact.")
+    ] = False,
     most: Annotated[int, typer.Option("--most", min=1, help="Journeys at most: the latest.")] = _MOST,
     project: ProjectPath = None,
 ) -> None:
@@ -114,8 +122,12 @@ class _Timeline:
         console.print(Rule(Text.assemble((clean(title), "bold"), f"  {row['journey_id']}"), align="left", style="dim"))
         end = units.day(row["ended_at"], self.zone) if row["ended_at"] else "now"
         status = {"completed": "completed", "abandoned": "given up", "open": "still open"}[row["status"]]
-        goal = {"achieved": ", got what they came for", "failed": ", did not get what they came for"}.get(row["outcome"], "")
-        console.print(plain(f"{status}{goal} · {units.day(row['started_at'], self.zone)} to {end} · cycle {row['cycle']}"))
+        goal = {"achieved": ", got what they came for", "failed": ", did not get what they came for"}.get(
+            row["outcome"], ""
+        )
+        console.print(
+            plain(f"{status}{goal} · {units.day(row['started_at'], self.zone)} to {end} · cycle {row['cycle']}")
+        )
         if row["lead_time_seconds"] is not None:
             origin = "the need began" if row["need_started_at"] else "the first contact"
             console.print(plain(f"{units.seconds(row['lead_time_seconds'])} from {origin} to the end"))
@@ -160,7 +172,12 @@ class _Timeline:
     def _event(self, event: dict[str, Any], mark: str) -> None:
         team = f" ({_short(event['team'], 20)})" if event["team"] else ""
         what = f"{_short(event['activity'], _ACTIVITY)}{team}  by {event['joined_by']}"
-        _line(Text(mark, "dim"), self._time(event["occurred_at"]), Text("internal" if mark == "▪" else ""), Text(what, "dim"))
+        _line(
+            Text(mark, "dim"),
+            self._time(event["occurred_at"]),
+            Text("internal" if mark == "▪" else ""),
+            Text(what, "dim"),
+        )
 
     def _wait(self, after: int) -> None:
         stretches = [row for row in self.path.stretches if row["touchpoint_number"] == after]
@@ -173,7 +190,7 @@ class _Timeline:
             _waiting(("  " if len(stretches) > 1 else "") + units.seconds(row["seconds"]), _stretch(row))
 
     def _steps(self, number: int) -> None:
-        """The internal steps between this touchpoint's start and the next one's; those before the first go with the first."""
+        """The internal steps from this touchpoint on to the next; those before the first go with the first."""
         begins = [row["started_at"] for row in self.path.touchpoints]
         for step in self.path.steps:
             if max(1, bisect_right(begins, step["occurred_at"])) == number:
@@ -221,7 +238,9 @@ def _legend(paths: list[Path]) -> None:
     used = {touchpoint["joined_by"] for path in paths for touchpoint in path.touchpoints}
     used |= {event["joined_by"] for path in paths for group in (path.steps, *path.events.values()) for event in group}
     console.print()
-    console.print(plain("● contact (→ by the customer, ← by us, ⇠ by a partner)  ┊ wait  ▪ internal step  ★ answer", "dim"))
+    console.print(
+        plain("● contact (→ by the customer, ← by us, ⇠ by a partner)  ┊ wait  ▪ internal step  ★ answer", "dim")
+    )
     for rule, meaning in JOINED_BY.items():
         if rule in used:
             console.print(plain(f"by {rule}: {meaning}", "dim"))

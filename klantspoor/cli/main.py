@@ -1,10 +1,13 @@
-"""The command line: `klantspoor COMMAND`. Here: the app, its help, and how errors become exit codes; commands have files of their own.
+"""The command line: `klantspoor COMMAND`.
+
+Here: the app, its help, and how errors become exit codes. Each command has its place in a file of its own.
 
 Exit codes:
     0: done.
     1: it could not be done: nothing published yet, no such table or person, a query that fails, a night that failed
        or whose publication was stopped.
     2: the project's files hold mistakes (all are listed), or the command was given wrongly.
+    3: another run is writing to this lake (`run`).
     130: interrupted.
 """
 
@@ -22,7 +25,7 @@ from klantspoor.errors import ConfigError, KlantspoorError
 
 _EPILOG = (
     "Exit codes: 0 done · 1 it could not be done (nothing published, not found, the night failed or was stopped) · "
-    "2 mistakes in the project's files, or in the command · 130 interrupted."
+    "2 mistakes in the project's files, or in the command · 3 another run is writing · 130 interrupted."
 )
 
 
@@ -75,6 +78,7 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
+    del version  # its callback has done all there is to do
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets a question mark, not an error.
         if hasattr(stream, "reconfigure"):

@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 def run(
     as_of: Annotated[
         str | None,
-        typer.Option(help="The night's clock, in ISO 8601 with an offset, such as 2026-07-01T03:00+02:00.", show_default="now"),
+        typer.Option(
+            help="The night's clock, in ISO 8601 with an offset, such as 2026-07-01T03:00+02:00.", show_default="now"
+        ),
     ] = None,
     project: ProjectPath = None,
 ) -> None:

@@ -22,7 +22,7 @@ _LISTED = 5
 
 @dataclass
 class Path:
-    """One journey: its row of `journeys`, and in order its touchpoints, stretches of waiting, internal steps and answers.
+    """One journey: its row of `journeys`, and in order its touchpoints, stretches of waiting, internal steps, answers.
 
     `events` holds, per touchpoint number, the visible events of that touchpoint.
     """
@@ -55,7 +55,7 @@ def find(connection: duckdb.DuckDBPyConnection, wanted: str) -> tuple[str, str]:
         f"SELECT DISTINCT {column} FROM journeys WHERE starts_with({column}, ?) ORDER BY 1 LIMIT ?",
         [text, _LISTED + 1],
     )
-    if len(found) == 1 and len(text) >= _SHORTEST or text in found:
+    if (len(found) == 1 and len(text) >= _SHORTEST) or text in found:
         return column, text if text in found else found[0]
     kind = "journey" if column == "journey_id" else "person"
     if not found:
@@ -106,7 +106,7 @@ def read(connection: duckdb.DuckDBPyConnection, column: str, value: str, at_most
 
 
 _EVENTS = """
-SELECT m.journey_id, m.touchpoint_number, m.joined_by, e.activity, e.team, e.source, e.channel, e.occurred_at, e.ended_at
+SELECT m.journey_id, m.touchpoint_number, m.joined_by, e.activity, e.team, e.occurred_at
 FROM touchpoint_events m JOIN events e USING (event_id)
 WHERE list_contains(?, m.journey_id) ORDER BY e.occurred_at, e.event_id
 """

@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
     app.command("schemas")(schemas)
 
 
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new project's folder: absent or empty.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new project's folder: absent or empty.")],
+) -> None:
     """Make a new project: the three kinds of file with an example of each, to be filled in.
 
     Example: klantspoor init my-project
@@ -29,10 +31,10 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The new pro
     from klantspoor.project.scaffold import init_project
 
     written = init_project(folder)
-    say(f"Made {folder} with:")
+    say(f"Made the project {folder}:")
     for path in written:
-        say(f"  {path}")
-    say(f"\nNext: read klantspoor.yaml, describe your sources and journeys, then: klantspoor lint --project {folder}")
+        say(f"  {path.relative_to(folder)}")
+    say(f"\nNext: describe your sources and journeys in these files, then: klantspoor lint --project {folder}")
 
 
 def lint(
@@ -48,9 +50,11 @@ def lint(
     loaded, problems = check_project(project)
     mistakes = [problem for problem in problems if problem.level == "error"]
     warnings = [problem for problem in problems if problem.level != "error"]
+    if strict and warnings:
+        raise ConfigError(problems)
     for warning in warnings:
         tell_problem(warning)
-    if loaded is None or mistakes or (strict and warnings):
+    if loaded is None or mistakes:
         raise ConfigError(mistakes or problems)
     sources, journeys = len(loaded.sources), len(loaded.journeys)
     console.print(plain(f"{loaded.file.name}: {_many(sources, 'source')}, {_many(journeys, 'journey type')}."))
@@ -69,7 +73,7 @@ def schemas(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to
 
     Example: klantspoor schemas .schemas
     """
-    from klantspoor.project.schemas import write_schemas
+    from klantspoor.project.schema import write_schemas
 
     for path in write_schemas(folder):
         say(path)

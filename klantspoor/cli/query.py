@@ -7,6 +7,7 @@ is parsed. Nothing here knows the tables.
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import json
 import re
@@ -19,7 +20,16 @@ import duckdb
 import typer
 from rich.table import Table as Grid
 
-from klantspoor.cli.context import CommandError, ProjectPath, clean_lines, console, current_version, note, open_project, plain
+from klantspoor.cli.context import (
+    CommandError,
+    ProjectPath,
+    clean_lines,
+    console,
+    current_version,
+    note,
+    open_project,
+    plain,
+)
 
 if TYPE_CHECKING:
     from klantspoor.lake import Version
@@ -46,7 +56,9 @@ def register(app: typer.Typer) -> None:
 
 
 def sql(
-    statement: Annotated[str, typer.Argument(help="One SELECT in DuckDB's SQL; the tables are those of `klantspoor tables`.")],
+    statement: Annotated[
+        str, typer.Argument(help="One SELECT in DuckDB's SQL; the tables are those of `klantspoor tables`.")
+    ],
     form: Annotated[Format, typer.Option("--format", "-f", help="How to write the rows.")] = Format.table,
     limit: Annotated[int, typer.Option(min=0, help="Rows at most; 0: all.")] = _SHOWN,
     project: ProjectPath = None,
@@ -67,8 +79,13 @@ def sql(
 
 def locked(version: Version) -> duckdb.DuckDBPyConnection:
     """A connection to the version that can read its files and nothing else, and whose settings can no longer change."""
+    from klantspoor.lake.connection import literal
+
     connection = version.connect()
-    connection.execute(f"SET allowed_directories = ['{str(version.root).replace(chr(39), chr(39) * 2)}']")
+    # The views name the folder with "[" written as "[[]", and permission goes by the name as written.
+    folder = str(version.root)
+    names = ", ".join(literal(name) for name in (folder, glob.escape(folder)))
+    connection.execute(f"SET allowed_directories = [{names}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -82,7 +99,9 @@ def _checked(connection: duckdb.DuckDBPyConnection, statement: str) -> str:
     """
     found = connection.extract_statements(statement)
     if len(found) != 1 or found[0].type != duckdb.StatementType.SELECT:
-        raise CommandError("Only one SELECT (or SHOW, DESCRIBE, SUMMARIZE) at a time is allowed: the tables cannot be changed.")
+        raise CommandError(
+            "Only one SELECT (or SHOW, DESCRIBE, SUMMARIZE) at a time is allowed: the tables cannot be changed."
+        )
     return statement
 
 
@@ -124,7 +143,13 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
-    return value.isoformat(" ") if hasattr(value, "hour") else value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return (
+        value.isoformat(" ")
+        if hasattr(value, "hour")
+        else value.isoformat()
+        if hasattr(value, "isoformat")
+        else str(value)
+    )
 
 
 def _write_table(names: list[str], rows: list[list[Any]]) -> None:
@@ -157,7 +182,7 @@ def _write_csv(names: list[str], rows: list[list[Any]]) -> None:
 
 
 def _guarded(value: Any) -> Any:
-    """A cell that no spreadsheet runs and no terminal obeys: an apostrophe before formulas, control characters as \\x1b."""
+    """A cell that no spreadsheet runs and no terminal obeys: an apostrophe before formulas, no control characters."""
     if isinstance(value, list | dict):
         value = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, str):
@@ -175,4 +200,6 @@ def _write_json(names: list[str], rows: list[list[Any]]) -> None:
     lines = [json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) for row in rows]
     text = "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"
     # Inside JSON only strings can hold these characters, so that writing them as \uXXXX keeps the meaning.
-    sys.stdout.write(re.sub(r"[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", lambda m: f"\\u{ord(m[0]):04x}", text))
+    sys.stdout.write(
+        re.sub(r"[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", lambda m: f"\\u{ord(m[0]):04x}", text)
+    )

@@ -81,7 +81,9 @@ def _type(column: Column) -> str:
     name = str(column.type)
     if name.startswith(("dictionary", "string")):
         return "text"
-    return {"timestamp[us, tz=UTC]": "instant", "int64": "number", "double": "decimal", "bool": "yes/no"}.get(name, name)
+    return {"timestamp[us, tz=UTC]": "instant", "int64": "number", "double": "decimal", "bool": "yes/no"}.get(
+        name, name
+    )
 
 
 def _meaning(table: Table, column: Column) -> str:

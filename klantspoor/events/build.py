@@ -66,11 +66,10 @@ def build(project: Project, lake: Lake, staging: Staging) -> EventsReport:
         _write_events(connection, staging)
         _write_canonical(connection, staging, keys)
         _write_personas(connection, staging, files)
-        one = connection.execute(
+        [(events, anonymous, unmapped)] = connection.execute(
             """SELECT count(*), count(*) FILTER (person_id IS NULL), count(*) FILTER (visibility = 'unknown')
                FROM winners JOIN kinds USING (kind)"""
-        ).fetchone()
-    events, anonymous, unmapped = one if one else (0, 0, 0)
+        ).fetchall()
     total = {name: sum(intake[name].to_pylist()) for name in ("duplicates", "superseded")}
     return EventsReport(events, total["duplicates"], total["superseded"], anonymous, unmapped, quarantined)
 
@@ -113,7 +112,7 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, lake: Lake, staging: Stag
     connection.execute(
         "CREATE TEMP TABLE quarantined_rows AS SELECT DISTINCT sequence, row_number FROM quarantine WHERE row_number > 0"
     )
-    table = connection.execute("SELECT * FROM quarantine ORDER BY sequence, row_number, quarantine_number")
+    table = connection.sql("SELECT * FROM quarantine ORDER BY sequence, row_number, quarantine_number")
     return staging.write("quarantine", table.to_arrow_table().select(list(TABLES["quarantine"].names)))
 
 
@@ -159,7 +158,7 @@ def _intake(connection: duckdb.DuckDBPyConnection, lake: Lake) -> pa.Table:
         pa.table({f: pa.array([getattr(r, f) for r in records], types.get(f, pa.int64())) for f in fields}),
     )
     connection.register("outcomes", row_outcomes(connection))
-    table = connection.execute(
+    table = connection.sql(
         """SELECT r.* EXCLUDE (rows_ignored, rows_reference, rows_quarantined), rows_reference AS reference,
                   rows_ignored AS ignored, rows_quarantined AS quarantined, coalesce(o.used, 0) AS used,
                   coalesce(o.duplicates, 0) AS duplicates, coalesce(o.superseded, 0) AS superseded, 0::BIGINT AS erased
@@ -171,7 +170,7 @@ def _intake(connection: duckdb.DuckDBPyConnection, lake: Lake) -> pa.Table:
 def _write_events(connection: duckdb.DuckDBPyConnection, staging: Staging) -> None:
     """`events`, by month and then person, so that batches reach the writer almost one month at a time."""
     columns = ", ".join(TABLES["events"].names)
-    reader = connection.execute(
+    reader = connection.sql(
         f"""SELECT {columns} FROM winners JOIN (SELECT kind, visibility, visibility_rule FROM kinds) USING (kind)
             ORDER BY year(occurred_at) * 12 + month(occurred_at), person_id, occurred_at, event_id"""
     ).to_arrow_reader(_BATCH)
@@ -195,7 +194,7 @@ def _write_canonical(connection: duckdb.DuckDBPyConnection, staging: Staging, ke
     case = "".join(", " + word.format(f'"key_{name}"', f'"key_{name}"') for name in keys)
     connection.execute(
         f"""COPY (
-            SELECT ('0x' || w.person_id)::UBIGINT AS person, epoch_us(w.occurred_at) AS at,
+            SELECT ('0x' || w.person_id)::UBIGINT AS person, epoch_us(w.occurred_at) AS "at",
                    epoch_us(coalesce(w.ended_at, w.occurred_at)) AS until, k.mapped AS kind, k.source_number, w.tie_order,
                    w.position, {word.format("w.account_id", "account")}, coalesce(t.code, -1)::INTEGER AS topic{case},
                    epoch_us(w.need_started_at) AS need, w.score, w.score_0_100, w.event_id

@@ -68,7 +68,7 @@ def row_outcomes(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
     Needs the views or tables `raw`, `losers` and `quarantined_rows` (sequence, row_number).
     """
-    return connection.execute(
+    return connection.sql(
         f"""SELECT sequence, count(*) FILTER (best = {USED}) AS used, count(*) FILTER (best = {SUPERSEDED}) AS superseded,
                    count(*) FILTER (best = {DUPLICATE}) AS duplicates
             FROM (SELECT r.sequence, r.row_number, min(coalesce(l.outcome, {USED})) AS best

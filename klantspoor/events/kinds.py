@@ -29,7 +29,7 @@ def number_kinds(connection: duckdb.DuckDBPyConnection, project: Project, stagin
             SELECT (row_number() OVER (ORDER BY {columns}) - 1)::INTEGER AS kind, {columns}, events
             FROM (SELECT {columns}, count(*) AS events FROM found GROUP BY ALL)"""
     )
-    everything = connection.execute("SELECT * FROM numbered_kinds ORDER BY kind").to_arrow_table()
+    everything = connection.sql("SELECT * FROM numbered_kinds ORDER BY kind").to_arrow_table()
     connection.register("roles", roles_table(project, everything))
     connection.execute(
         """CREATE TEMP TABLE kinds AS

@@ -86,8 +86,8 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
 
 
 def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = connection.execute(sql).fetchone()
-    return int(row[0]) if row else 0
+    # Fetched to the end: DuckDB keeps an unfinished result's connection busy.
+    return int(connection.execute(sql).fetchall()[0][0])
 
 
 def _load_links(connection: duckdb.DuckDBPyConnection, files: pa.Table) -> None:
@@ -202,7 +202,7 @@ def _name_persons(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _identities(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     return _as_declared(
-        connection.execute(
+        connection.sql(
             """SELECT n.identifier_type, n.identifier, p.person_id, n.first_seen AS valid_from, n.last_seen AS valid_to,
                       CASE WHEN n.shared THEN 'shared' WHEN n.node = p.anchor THEN 'anchor' ELSE 'linked' END AS rule,
                       n.rows || ' rows of ' || n.sources AS evidence
@@ -214,18 +214,18 @@ def _identities(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
 def _audit(connection: duckdb.DuckDBPyConnection, staging: Staging) -> pa.Table:
     return _as_declared(
-        connection.execute(
+        connection.sql(
             """SELECT $as_of::TIMESTAMPTZ AS decided_at, guard, identifier_type, identifier, decision, reason FROM (
                    SELECT 'blocked' AS guard, identifier_type, identifier, 'is nobody''s' AS decision,
                           'its value is on the block list of its type' AS reason FROM seen WHERE blocked
                    UNION ALL
                    SELECT 'shared', identifier_type, identifier, 'links nobody', reason FROM shared)
                ORDER BY identifier_type, identifier, guard""",
-            {"as_of": staging.as_of},
+            params={"as_of": staging.as_of},
         ),
         "identity_audit",
     )
 
 
-def _as_declared(result: duckdb.DuckDBPyConnection, table: str) -> pa.Table:
+def _as_declared(result: duckdb.DuckDBPyRelation, table: str) -> pa.Table:
     return result.to_arrow_table().select(list(TABLES[table].names))

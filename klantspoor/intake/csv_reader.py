@@ -31,6 +31,7 @@ class CsvFile:
     def __init__(self, path: Path, reader: CsvReader) -> None:
         self._reader = reader
         self._chunks = text_chunks(path, reader.encoding)
+        self._swallowed: int | None = None
         header, self._rest = self._split_header()
         self.columns = unique_names(header)
 
@@ -94,6 +95,8 @@ class CsvFile:
                 "unreadable_file",
                 f"after record {next_number - 1} comes one of more than {ROW_BYTES >> 20} MB: a quote that is never closed?",
             ) from None
+        if self._swallowed is not None:
+            raise IntakeError("unreadable_file", f"record {self._swallowed} has a quote that is never closed; deliver it again")
         if malformed:
             none = pa.table({name: pa.array([], pa.string()) for name in wanted})
             yield RawBatch(none, np.array([], np.int64), tuple(malformed))
@@ -103,6 +106,9 @@ class CsvFile:
             found, expected = row.actual_columns, row.expected_columns
             detail = f"found {found} values, expected {expected} as in the header; see its delimiters and quotes"
             malformed.append((row.number, detail))
+            quote = self._reader.quote
+            if quote and row.text.count(quote) % 2 == 1 and "\n" in row.text.strip():
+                self._swallowed = row.number  # an open quote took other rows with it, to the end of the file
             return "skip"
 
         return {

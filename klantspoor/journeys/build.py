@@ -57,7 +57,8 @@ def build(project: Project, staging: Staging, progress: Callable[[str], None] | 
     with ExitStack() as stack:
         connection = stack.enter_context(limited(project.file.limits.memory_mb, staging.work("scratch")))
         source = str(folder / "events.parquet")
-        first, last = connection.execute("SELECT min(at), max(until) FROM read_parquet($path)", {"path": source}).fetchone()
+        span = 'SELECT min("at"), max(until) FROM read_parquet($path)'
+        [(first, last)] = connection.execute(span, {"path": source}).fetchall()
         clock = round(staging.as_of.timestamp() * 1_000_000)
         setting = prepare(
             project,
@@ -67,10 +68,10 @@ def build(project: Project, staging: Staging, progress: Callable[[str], None] | 
             clock if first is None else first,
             clock if last is None else last,
         )
-        reader = connection.execute(
+        reader = connection.sql(
             """SELECT * EXCLUDE (tie_order, position, source_number) FROM read_parquet($path)
-               ORDER BY person, at, tie_order, position, source_number, event_id""",
-            {"path": source},
+               ORDER BY person, "at", tie_order, position, source_number, event_id""",
+            params={"path": source},
         ).to_arrow_reader(_BATCH)
         writers = {name: stack.enter_context(staging.writer(name)) for name in JOURNEY_TABLES}
         for table in whole_persons(reader, project.file.limits.slice_rows):

@@ -23,8 +23,8 @@ from klantspoor.journeys.membership import (
     find_members,
 )
 from klantspoor.journeys.publish import UNKNOWN_INSTANT, Filed, Found, JourneyColumns, Names, to_tables
-from klantspoor.journeys.rules import ANSWER, INTERNAL, PHASE, UNPHASED, TypeRules
-from klantspoor.journeys.segments import Bools, Ints, Ranks, changes, ends_of, starts_of
+from klantspoor.journeys.rules import ANSWER, INTERNAL, MANY_PHASES, PHASE, UNPHASED, TypeRules
+from klantspoor.journeys.segments import Bools, Ints, Ranks, changes, ends_of, last_index_where, starts_of
 from klantspoor.journeys.touchpoints import (
     MemberColumns,
     Touchpoints,
@@ -62,6 +62,7 @@ class Setting:
     is_answer: Bools
     role: npt.NDArray[np.int8]
     phase: npt.NDArray[np.int8]
+    phase_after: npt.NDArray[np.int8]
     rank: npt.NDArray[np.int32]
     turn: npt.NDArray[np.int8]
     completes: Bools
@@ -102,7 +103,7 @@ def make_setting(
         next_mover=np.array([movers.get(name or "", UNDETERMINED) for name in initiators], dtype=np.int8),
         is_answer=np.array([name is not None for name in instruments], dtype=bool),
         **{  # type: ignore[arg-type]
-            name: stacked(name) for name in ("role", "phase", "rank", "turn", "completes", "fails", "closes", "mystery")
+            name: stacked(name) for name in ("role", "phase", "phase_after", "rank", "turn", "completes", "fails", "closes", "mystery")
         },
     )
 
@@ -180,7 +181,7 @@ def _published(
         at=events.at[event],
         until=events.until[event],
         kind=kind,
-        phase=setting.phase[mine, kind],
+        phase=_phases(setting, mine, kind, visible[rows], changes(journey[rows])),
         rank=setting.rank[mine, kind],
         line=setting.traits.line[kind],
         contact_gap=setting.traits.contact_gap[kind],
@@ -190,6 +191,19 @@ def _published(
         answer=role == ANSWER,
     )
     return members, type_, found.first_direct[shown], found.account[shown]
+
+
+def _phases(
+    setting: Setting, type_: npt.NDArray[np.int16], kind: npt.NDArray[np.int32], visible: Bools, first: Bools
+) -> npt.NDArray[np.int8]:
+    """Each member's phase; an activity of several phases is in the one the customer is in."""
+    phase = setting.phase[type_, kind]
+    many = phase == MANY_PHASES
+    if not many.any():
+        return phase
+    latest = last_index_where(visible & (phase >= 0) & ~many, first)
+    before = np.where(latest >= 0, phase[np.maximum(latest, 0)], -1)
+    return np.where(many, setting.phase_after[type_, kind, before + 1], phase).astype(np.int8)
 
 
 def _last_per_journey(mask: Bools, first: Bools) -> Ints:

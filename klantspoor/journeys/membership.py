@@ -136,7 +136,10 @@ def find_members(events: Slice, traits: KindTraits, rules: list[TypeRules]) -> M
     """
     person = numbers(changes(events.person))
     sheets = [_direct_members(events, person, rule) for rule in rules]
+    # An event that names its case is not looking for another journey.
+    named = np.concatenate([_NONE, *(event for sheet in sheets if sheet.rules.key for event in sheet.direct_event)])
     for sheet in sheets:
+        sheet.loose[named] = False
         sheet.directs = _directs(events, sheet)
     loose = _join_loose(events, traits, person, sheets)
     for sheet in sheets:

@@ -33,6 +33,9 @@ TURN_NAMES = (
 )
 ASKS_US, ASKS_CUSTOMER, PROMISES, SETTLES, HANDS_TO_PARTNER, RETURNS_FROM_PARTNER, CHASES = range(7)
 NO_TURN = -1
+MOST_PHASES = 7
+MANY_PHASES = MOST_PHASES
+"""Stands in `TypeRules.phase` for an activity that several phases list (R2 allows seven phases: 0 to 6)."""
 KIND_COLUMNS = ("source", "activity", "channel", "initiator", "team", "declared_visibility", "instrument")
 
 Small = npt.NDArray[np.int8]
@@ -52,7 +55,11 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class TypeRules:
-    """One journey type, looked up by kind: every array has one entry per kind. Durations are in microseconds."""
+    """One journey type, looked up by kind: every array has one entry per kind. Durations are in microseconds.
+
+    `phase` is -1 outside phases and `MANY_PHASES` for an activity of several; `phase_after[kind, p + 1]` is then the
+    phase it is in after phase p (p = -1: nothing came before).
+    """
 
     name: str
     phases: tuple[str, ...]
@@ -62,6 +69,7 @@ class TypeRules:
     any_opens: bool
     role: Small
     phase: Small
+    phase_after: Small
     rank: npt.NDArray[np.int32]
     opens: Flags
     closes: Flags
@@ -124,16 +132,23 @@ def _listed(journey: JourneyFile) -> list[_Listed]:
     return [_Listed(matcher, role, phase, rank) for rank, (matcher, role, phase) in enumerate(found)]
 
 
-def _role(journey: JourneyFile, listed: list[_Listed], kind: Kind) -> tuple[int, int, int]:
-    """(role, phase or -1, rank or -1) of one kind in one journey type."""
+@dataclass(frozen=True, slots=True)
+class _Role:
+    role: int = NO_ROLE
+    phases: tuple[int, ...] = ()
+    rank: int = -1
+
+
+def _role(journey: JourneyFile, listed: list[_Listed], kind: Kind) -> _Role:
+    """What one kind is in one journey type, in which phases, and the rank of the matcher that won."""
     fitting = [entry for entry in listed if fits(entry.matcher, kind)]
     if not fitting:
-        return NO_ROLE, -1, -1
+        return _Role()
     best = max(specificity(entry.matcher) for entry in fitting)
     top = [entry for entry in fitting if specificity(entry.matcher) == best]
     winner = top[0]
     if kind.declared_visibility == "internal":
-        return INTERNAL, -1, winner.rank
+        return _Role(INTERNAL, (), winner.rank)
     if kind.declared_visibility == "visible":
         shown = [entry for entry in fitting if entry.role != INTERNAL]
         winner = max(shown, key=lambda entry: (specificity(entry.matcher), -entry.rank)) if shown else winner
@@ -144,7 +159,17 @@ def _role(journey: JourneyFile, listed: list[_Listed], kind: Kind) -> tuple[int,
             raise ConfigError([_both_sides(journey, top, kind)])
     if role == UNPHASED and kind.instrument is not None:
         role = ANSWER
-    return role, winner.phase, winner.rank
+    if role != PHASE:
+        return _Role(role, (), winner.rank)
+    equal = {e.phase for e in fitting if e.role == PHASE and specificity(e.matcher) == specificity(winner.matcher)}
+    return _Role(role, tuple(sorted(equal)), winner.rank)
+
+
+def _phase_after(phases: tuple[int, ...]) -> list[int]:
+    """The phase of an activity by the phase before it, -1 (nothing before) to MOST_PHASES - 1; see docs/journeys.md."""
+    if not phases:
+        return [-1] * (MOST_PHASES + 1)
+    return [next((phase for phase in phases if phase >= before), phases[-1]) for before in range(-1, MOST_PHASES)]
 
 
 def _both_sides(journey: JourneyFile, top: list[_Listed], kind: Kind) -> Problem:
@@ -189,9 +214,10 @@ def compile_type(journey: JourneyFile, kinds: list[Kind]) -> TypeRules:
         gap=gap,
         abandoned_after=gap if journey.abandoned_after is None else _microseconds(journey.abandoned_after),
         any_opens=bool(journey.cut.opens),
-        role=np.array([role for role, _, _ in roles], dtype=np.int8),
-        phase=np.array([phase for _, phase, _ in roles], dtype=np.int8),
-        rank=np.array([rank for _, _, rank in roles], dtype=np.int32),
+        role=np.array([found.role for found in roles], dtype=np.int8),
+        phase=np.array([_one_phase(found.phases) for found in roles], dtype=np.int8),
+        phase_after=np.array([_phase_after(found.phases) for found in roles], dtype=np.int8).reshape(-1, MOST_PHASES + 1),
+        rank=np.array([found.rank for found in roles], dtype=np.int32),
         opens=flags(journey.cut.opens),
         closes=flags(journey.cut.closes),
         completes=flags(journey.completes),
@@ -200,6 +226,10 @@ def compile_type(journey: JourneyFile, kinds: list[Kind]) -> TypeRules:
         mystery=flags(journey.mystery_guests.activities),
         mystery_personas=tuple(journey.mystery_guests.personas),
     )
+
+
+def _one_phase(phases: tuple[int, ...]) -> int:
+    return MANY_PHASES if len(phases) > 1 else (phases[0] if phases else -1)
 
 
 def _microseconds(duration: object) -> int:
@@ -227,20 +257,18 @@ def roles_table(project: Project, kinds: pa.Table) -> pa.Table:
 
     Returns:
         Columns kind (int32), journey_type, role (phase, unphased, answer, internal), phase (null outside phases) and
-        phase_number (int64, from 1): one row per kind and journey type that maps it.
+        phase_number (int64, from 1): one row per kind, journey type that maps it, and phase that lists it.
     """
     numbers = kinds["kind"].to_pylist()
-    rows = [
-        (numbers[row], rule.name, ROLE_NAMES[rule.role[row]], int(rule.phase[row]), rule.phases)
-        for rule in compile_rules(project, kinds_of(kinds))
-        for row in np.flatnonzero(rule.role != NO_ROLE)
-    ]
-    return pa.table(
-        {
-            "kind": pa.array([row[0] for row in rows], pa.int32()),
-            "journey_type": pa.array([row[1] for row in rows], pa.string()),
-            "role": pa.array([row[2] for row in rows], pa.string()),
-            "phase": pa.array([row[4][row[3]] if row[3] >= 0 else None for row in rows], pa.string()),
-            "phase_number": pa.array([row[3] + 1 if row[3] >= 0 else None for row in rows], pa.int64()),
-        }
-    )
+    rows: list[tuple[int, str, str, str | None, int | None]] = []
+    for rule in compile_rules(project, kinds_of(kinds)):
+        for row in np.flatnonzero(rule.role != NO_ROLE):
+            places = sorted({int(place) for place in rule.phase_after[row] if place >= 0}) or [None]
+            for place in places:
+                phase = None if place is None else rule.phases[place]
+                number = None if place is None else place + 1
+                rows.append((numbers[row], rule.name, ROLE_NAMES[rule.role[row]], phase, number))
+    names = ("kind", "journey_type", "role", "phase", "phase_number")
+    types = (pa.int32(), pa.string(), pa.string(), pa.string(), pa.int64())
+    columns = zip(*rows, strict=True) if rows else [[]] * len(names)
+    return pa.table({name: pa.array(column, type_) for name, type_, column in zip(names, types, columns, strict=True)})

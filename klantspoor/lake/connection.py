@@ -66,7 +66,7 @@ def describe(column: Column, null_means: str | None) -> str:
     return "; ".join(parts)
 
 
-def limited(memory_mb: int, scratch: Path, threads: int | None) -> duckdb.DuckDBPyConnection:
+def limited(memory_mb: int, scratch: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """An in-memory connection that spills to `scratch` beyond `memory_mb`; instants are shown in UTC."""
     scratch.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect()

@@ -60,7 +60,7 @@ def steps(staging: Staging) -> list[Step]:
 
 
 def runs_table(staging: Staging, before: Version | None) -> pa.Table:
-    """The table `runs`: the nights that `before` knows, and the steps of this one so far (publication itself is not over)."""
+    """The table `runs`: the nights that `before` knows and the steps of this one so far, before publication ends."""
     schema = TABLES["runs"].schema
     names = [name for name in TABLES["runs"].names if name not in ("run_id", "as_of")]
     tonight = [

@@ -1,16 +1,18 @@
-"""The mart `bottlenecks`: every transition that customers waited in, ranked by what the organisation and its partners cost them.
+"""The mart `bottlenecks`: every transition that customers waited in, and what we and our partners cost them there.
 
-One row per transition, level, journey type, persona and month, and the roll-ups over persona and month (null: all together).
-A transition is told at two levels:
+One row per transition, level, journey type, persona and month, and the roll-ups over persona and month (null: all
+together). A transition is told at two levels:
 
 - *touchpoint*: from one touchpoint's activity to the next one's;
-- *phase*: from the phase to the phase of the next touchpoint. A touchpoint without a phase has the last one known before it, so
-  that waiting within a phase is that phase to itself; waits before any phase is known are in no row of this level.
+- *phase*: from the phase to the phase of the next touchpoint. A touchpoint without a phase has the last one known
+  before it, so that waiting within a phase is that phase to itself; waits before any phase is known are in no row of
+  this level.
 
-Percentiles and `wait_total_hours` are those of closed waits. A wait still running has no next step: it is in the row with `to_step`
-null, of the month of `as_of`, whose split over turns and causes is of the time so far (`open_wait_total_hours`). The splits
-of a row so always add up to `wait_total_hours + open_wait_total_hours`, and `blame_share` counts both: among those who still wait are
-those who wait longest. It is of the whole, transitions about too few persons to be shown included.
+Percentiles and `wait_total_hours` are those of closed waits. A wait still running has no next step: it is in the row
+with `to_step` null, of the month of `as_of`, whose split over turns and causes is of the time so far
+(`open_wait_total_hours`). The splits of a row so always add up to `wait_total_hours + open_wait_total_hours`, and
+`blame_share` counts both: among those who still wait are those who wait longest. It is of the whole, transitions
+about too few persons to be shown included.
 """
 
 from __future__ import annotations
@@ -20,7 +22,18 @@ import pyarrow as pa
 
 from klantspoor.lake.staging import Staging
 from klantspoor.marts import frame
-from klantspoor.marts.cube import Floats, Groups, Ints, Percentiles, arranged, counts, distinct, grouped, rollups, totals
+from klantspoor.marts.cube import (
+    Floats,
+    Groups,
+    Ints,
+    Percentiles,
+    arranged,
+    counts,
+    distinct,
+    grouped,
+    rollups,
+    totals,
+)
 from klantspoor.marts.paths import CAUSES, TURNS, Paths, load
 from klantspoor.project.model import Project
 
@@ -69,7 +82,10 @@ def _level(paths: Paths, level: str, limit: int) -> tuple[list[pa.Table], int]:
 
 
 def _waits(paths: Paths, step_column: str) -> tuple[Ints, Ints, Ints, Groups, Ints]:
-    """The waits whose steps are known: journey, length, whether open, group; and for every touchpoint its wait's place (-1: none)."""
+    """The waits whose steps are known: journey, length, whether open, group.
+
+    And, for every touchpoint, the place of the wait after it among them (-1: it has none).
+    """
     journey, step, wait, is_open, month = paths.read("steps", "journey", step_column, "wait", "wait_open", "wait_month")
     after = np.where(is_open, -1, np.roll(step, -1))
     chosen = np.flatnonzero((wait >= 0) & (step >= 0))
@@ -104,7 +120,13 @@ def _split(paths: Paths, at: Ints, code: Ints, size: int) -> dict[str, Floats]:
 
 
 def _figures(
-    groups: Groups, closed: Percentiles, journey: Ints, person: Ints, wait: Ints, is_open: Ints, split: dict[str, Floats]
+    groups: Groups,
+    closed: Percentiles,
+    journey: Ints,
+    person: Ints,
+    wait: Ints,
+    is_open: Ints,
+    split: dict[str, Floats],
 ) -> tuple[dict[str, object], Ints]:
     """Every figure of every group, and the persons each is about."""
     size, code = groups.size, groups.code

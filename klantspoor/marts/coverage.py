@@ -1,7 +1,8 @@
 """The mart `coverage`: what the journey files make of every activity of every source, and what they leave unmapped.
 
 An event counts once for each journey type that maps it (so that shares over types may add up to more than 1), and once,
-under no journey type, where none does. It describes sources, not people: it is not suppressed, for nothing unmapped may go unseen.
+under no journey type, where none does. It describes sources, not people: it is not suppressed, for nothing unmapped
+may go unseen.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from klantspoor.project.model import Project
 
 _COVERAGE = """
     WITH placed AS (
-        SELECT kinds.source, kinds.activity, kinds.channel, roles.journey_type, coalesce(roles.role, 'unmapped') AS role,
-            roles.phase, sum(kinds.events)::BIGINT AS events
+        SELECT kinds.source, kinds.activity, kinds.channel, roles.journey_type,
+            coalesce(roles.role, 'unmapped') AS role, roles.phase, sum(kinds.events)::BIGINT AS events
         FROM kinds LEFT JOIN roles ON roles.kind = kinds.kind
         GROUP BY ALL
     ),

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-Ints = npt.NDArray[np.integer]
+Ints = npt.NDArray[np.integer[Any]]
+Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 ALL = -2
 """What a rolled-up dimension holds; codes are 0 and up, and -1 where there is none."""
@@ -24,7 +26,8 @@ ALL = -2
 class Groups:
     """Rows put into groups.
 
-    `code` (n,) gives the group of every row, 0 to `size` - 1; `values` gives, per dimension, what it is in every group (size,).
+    `code` (n,) gives the group of every row, 0 to `size` - 1; `values` gives, per dimension, what it is in every
+    group (size,).
     """
 
     code: Ints
@@ -79,7 +82,7 @@ def counts(code: Ints, size: int) -> Ints:
 
 def totals(code: Ints, amounts: Ints | Floats, size: int) -> Floats:
     """The sum of `amounts` per group: exact for whole numbers below 2**53."""
-    return np.bincount(code, weights=amounts, minlength=size)
+    return np.bincount(code, weights=amounts, minlength=size).astype(np.float64, copy=False)
 
 
 def arranged(code: Ints, size: int) -> Ints:
@@ -94,7 +97,10 @@ def arranged(code: Ints, size: int) -> Ints:
 
 
 def distinct(code: Ints, ids: Ints, size: int) -> Ints:
-    """Distinct `ids` per group, both in the order of `arranged`: the rows of one group lie together, and in it those of one id."""
+    """Distinct `ids` per group.
+
+    Both are in the order of `arranged`: the rows of one group lie together, and within it those of one id.
+    """
     if not len(code):
         return np.zeros(size, dtype=np.int64)
     fresh = np.concatenate(([True], (ids[1:] != ids[:-1]) | (code[1:] != code[:-1])))
@@ -115,7 +121,7 @@ class Percentiles:
             self._amounts = amounts[self._order]
 
     def of(self, code: Ints, size: int, wanted: Sequence[float]) -> list[Floats]:
-        """One column (size,) for each of `wanted`: linear between neighbours, as `quantile_cont`; NaN for a group without rows."""
+        """One column (size,) for each of `wanted`: linear between neighbours, as `quantile_cont`; NaN without rows."""
         count = np.bincount(code, minlength=size)
         start = np.cumsum(count) - count
         ordered = self._amounts[arranged(code[self._order], size)]

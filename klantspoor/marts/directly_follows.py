@@ -40,4 +40,6 @@ def build(project: Project, staging: Staging) -> tuple[pa.Table, int]:
         "wait_p90_hours": frame.hours(p90),
     }
     keep = persons >= project.file.limits.suppress_below
-    return frame.ordered("directly_follows", [frame.table("directly_follows", columns, keep)]), int(np.count_nonzero(~keep))
+    return frame.ordered("directly_follows", [frame.table("directly_follows", columns, keep)]), int(
+        np.count_nonzero(~keep)
+    )

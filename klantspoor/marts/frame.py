@@ -8,7 +8,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from klantspoor.dictionary import TABLES
-from klantspoor.marts.cube import Floats, Ints
+from klantspoor.marts.cube import Flags, Floats, Ints
 from klantspoor.marts.paths import month_name
 
 SECONDS_PER_HOUR = 3600.0
@@ -29,7 +29,7 @@ def hours(seconds: Floats) -> pa.Array:
     return pa.array(seconds / SECONDS_PER_HOUR, pa.float64(), from_pandas=True)
 
 
-def table(mart: str, columns: dict[str, object], keep: Ints) -> pa.Table:
+def table(mart: str, columns: dict[str, object], keep: Flags) -> pa.Table:
     """The rows in `keep` (booleans) as a table with the mart's columns of the dictionary, in its order.
 
     Raises:

@@ -1,11 +1,13 @@
-"""The mart `freshness`: of every source, how far its data reaches, whether its files came, and whether they look as usual.
+"""The mart `freshness`: of every source, how far its data reaches, and whether its files came and look as usual.
 
 The verdict, the first that holds:
 
 - `missing`: no file of it that could be used has ever come;
-- `stale`: the next file is overdue at `as_of`: later than `expected_by` and the time of grace (6 hours for a nightly file, a
-  day for a weekly one). `expected_by` is the newest usable file's landing plus a day or a week, `as_of` where nothing has come yet;
-- `small`: the newest usable file has fewer rows than `smallest_share` of the median of the usable ones before it (at least three);
+- `stale`: the next file is overdue at `as_of`: later than `expected_by` and the time of grace (6 hours for a nightly
+  file, a day for a weekly one). `expected_by` is the newest usable file's landing plus a day or a week, `as_of` where
+  nothing has come yet;
+- `small`: the newest usable file has fewer rows than `smallest_share` of the median of the usable ones before it (at
+  least three);
 - `fresh`.
 
 `odd` says in words whatever else is out of the ordinary. What a verdict leads to (`if_missing`) is not decided here. It
@@ -34,7 +36,8 @@ QUIET_PERIODS = 3
 _DAY = 24 * 3600.0
 
 _EVENTS = """
-    SELECT source::VARCHAR, max(occurred_at), count(*) FILTER (WHERE received_at - occurred_at > INTERVAL 24 HOURS) / count(*)
+    SELECT source::VARCHAR, max(occurred_at),
+        count(*) FILTER (WHERE received_at - occurred_at > INTERVAL 24 HOURS) / count(*)
     FROM events GROUP BY source
 """
 _FILES = """
@@ -81,7 +84,9 @@ def _verdict(source: str, expected: Expected, files: list[dict[str, Any]], as_of
         oddities.append("no file of it has ever come" if not files else "none of its files could be used")
     elif expected_by is not None and as_of > expected_by + GRACE[expected.every]:
         freshness = "stale"
-        oddities.append(f"a file is expected every {expected.every}; none could be used for {_ago(as_of - usable[-1]['landed_at'])}")
+        oddities.append(
+            f"a file is expected every {expected.every}; none could be used for {_ago(as_of - usable[-1]['landed_at'])}"
+        )
     elif usual is not None and usable[-1]["rows_read"] < expected.smallest_share * usual:
         freshness = "small"
         oddities.append(f"{usable[-1]['rows_read']} rows where {usual} are usual")

@@ -1,15 +1,18 @@
 """The mart `journey_map`: what a phase of a journey type takes and costs, per persona and month.
 
-One row per phase, and the roll-ups over persona and month (null: all together). A row is about the visits that left the phase
-in that month (of open journeys, the last visit is not left: it is in the month of `as_of`, its dwell the stay so far):
+One row per phase, and the roll-ups over persona and month (null: all together). A row is about the visits that left
+the phase in that month (of open journeys, the last visit is not left: it is in the month of `as_of`, its dwell the
+stay so far):
 
 - `journeys`, `persons`, `visits`, `touchpoints` and the dwell are those of the visits;
-- the wait figures are of closed waits that began in the phase and ended in the month. A wait belongs to the phase of the touchpoint
-  before it, or, if that has none, to the last phase known before. Waits still running are in `bottlenecks`. A month in which
-  waits of a phase ended but no visit left it has no row: those waits are in the row of all months;
-- `channel_mix` is the share of the touchpoints of the phase per channel ("unknown": the source names none). Channels that too few
-  persons used are left out of it, so that it may add up to less than 1;
-- `drop_off_share`: of the settled journeys among them, those for which this was the last phase and which were abandoned or failed.
+- the wait figures are of closed waits that began in the phase and ended in the month. A wait belongs to the phase of
+  the touchpoint before it, or, if that has none, to the last phase known before. Waits still running are in
+  `bottlenecks`. A month in which waits of a phase ended but no visit left it has no row: those waits are in the row
+  of all months;
+- `channel_mix` is the share of the touchpoints of the phase per channel ("unknown": the source names none). Channels
+  that too few persons used are left out of it, so that it may add up to less than 1;
+- `drop_off_share`: of the settled journeys among them, those for which this was the last phase and which were
+  abandoned or failed.
 """
 
 from __future__ import annotations
@@ -21,7 +24,18 @@ import pyarrow as pa
 
 from klantspoor.lake.staging import Staging
 from klantspoor.marts import frame
-from klantspoor.marts.cube import Floats, Groups, Ints, Percentiles, arranged, counts, distinct, grouped, rollups, totals
+from klantspoor.marts.cube import (
+    Floats,
+    Groups,
+    Ints,
+    Percentiles,
+    arranged,
+    counts,
+    distinct,
+    grouped,
+    rollups,
+    totals,
+)
 from klantspoor.marts.paths import TURNS, UNKNOWN, Paths, load
 from klantspoor.marts.suppression import hidden
 from klantspoor.project.model import Project
@@ -81,7 +95,9 @@ def _turns(paths: Paths, waits: Ints, code: Ints, size: int) -> dict[str, Floats
     return {f"{name}_wait_hours": by_turn[:, number] for number, name in enumerate(TURNS)}
 
 
-def _stays(paths: Paths, groups: Groups, dwells: Percentiles, visits: int, limit: int) -> tuple[dict[str, object], Ints]:
+def _stays(
+    paths: Paths, groups: Groups, dwells: Percentiles, visits: int, limit: int
+) -> tuple[dict[str, object], Ints]:
     """What is about the visits, and the persons it is about."""
     code, size = groups.code[:visits], groups.size
     journey, is_last = paths.read("visits", "journey", "is_last")

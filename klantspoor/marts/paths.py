@@ -1,8 +1,8 @@
 """The night's journeys as narrow columns of whole numbers: made once, shared by the marts that count along them.
 
-Four small tables in the run's work folder, never published: `journeys`, `visits`, `steps` (one touchpoint, with the wait
-after it) and `stretches`. Texts and identifiers are replaced by numbers; mystery guests' journeys are left out here, once
-and for all (R21). No figure is computed here.
+Four small tables in the run's work folder, never published: `journeys`, `visits`, `steps` (one touchpoint, with the
+wait after it) and `stretches`. Texts and identifiers are replaced by numbers; mystery guests' journeys are left out
+here, once and for all (R21). No figure is computed here.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
-from glob import glob
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from klantspoor.dictionary import COLUMNS
@@ -30,6 +31,8 @@ UNKNOWN = "unknown"
 """What the marts call the persona of a person of whom none is known: a null there means all personas."""
 TURNS = COLUMNS["turn"].values or ()
 CAUSES = COLUMNS["cause"].values or ()
+Column = npt.NDArray[Any]
+"""Whole numbers (codes, places, seconds) or flags."""
 _MADE_FROM = ("journeys", "touchpoints", "phase_visits", "waits")
 
 
@@ -41,9 +44,11 @@ class Paths:
     names: dict[str, list[str]]
     this_month: int
 
-    def read(self, table: str, *columns: str) -> tuple[Ints, ...]:
+    def read(self, table: str, *columns: str) -> tuple[Column, ...]:
         """Columns of one of the four tables as NumPy arrays."""
-        return tuple(np.load(self.folder / f"{table}.{name}.npy", mmap_mode="r", allow_pickle=False) for name in columns)
+        return tuple(
+            np.load(self.folder / f"{table}.{name}.npy", mmap_mode="r", allow_pickle=False) for name in columns
+        )
 
 
 def load(project: Project, staging: Staging) -> Paths:
@@ -69,8 +74,8 @@ def month_name(month: int) -> str:
 
 def _fingerprint(staging: Staging, zone: str) -> str:
     """Changes whenever a table that the columns are made from is written again."""
-    files = sorted(path for table in _MADE_FROM for path in glob(staging.glob(table), recursive=True))
-    stats = [(path, Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in files]
+    files = sorted(path for table in _MADE_FROM for path in staging.folder(table).rglob("*.parquet"))
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return sha256(repr((stats, zone, staging.as_of)).encode()).hexdigest()[:16]
 
 
@@ -93,7 +98,7 @@ def _enum(con: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
     found = {
         "activity": "SELECT DISTINCT activity FROM touchpoints",
         "channel": "SELECT DISTINCT channel FROM touchpoints WHERE channel IS NOT NULL",
-        "phase": "SELECT DISTINCT phase FROM touchpoints WHERE phase IS NOT NULL UNION SELECT DISTINCT phase FROM phase_visits",
+        "phase": "SELECT DISTINCT phase FROM touchpoints WHERE phase IS NOT NULL",
         "journey_type": "SELECT DISTINCT journey_type FROM journeys",
         "persona": f"SELECT DISTINCT coalesce(persona, '{UNKNOWN}') FROM journeys",
     }[kind]
@@ -102,7 +107,7 @@ def _enum(con: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
-def _column(data: pa.Table, name: str, dtype: type[np.generic]) -> Ints:
+def _column(data: pa.Table, name: str, dtype: type[np.generic]) -> Column:
     """A result column as whole numbers: the codes of an enumeration, -1 for null."""
     column = data.column(name).combine_chunks()
     if isinstance(column, pa.ChunkedArray):
@@ -114,18 +119,26 @@ def _column(data: pa.Table, name: str, dtype: type[np.generic]) -> Ints:
     return np.asarray(column.to_numpy(zero_copy_only=False)).astype(dtype)
 
 
-def _journeys(con: duckdb.DuckDBPyConnection) -> dict[str, Ints]:
-    """One row per journey that counts, by person; its place is its number. Leaves `numbered` (journey_id, journey) for joins."""
+def _journeys(con: duckdb.DuckDBPyConnection) -> dict[str, Column]:
+    """One row per journey that counts, by person; its place is its number.
+
+    Leaves the table `numbered` (journey_id, journey) in the connection, for joins.
+    """
     data = con.sql(f"""
         SELECT journey_id, person_id, journey_type::journey_type_code AS journey_type,
             coalesce(persona, '{UNKNOWN}')::persona_code AS persona, status = 'open' AS is_open,
             outcome <> 'achieved' AND (status = 'abandoned' OR outcome = 'failed') AS is_lost
         FROM journeys WHERE NOT is_mystery_guest
     """).to_arrow_table()
-    person = _column(data.append_column("person", data.column("person_id").combine_chunks().dictionary_encode()), "person", np.int32)
+    person = _column(
+        data.append_column("person", data.column("person_id").combine_chunks().dictionary_encode()), "person", np.int32
+    )
     by_person = arranged(person, len(person))
     data, person = data.take(pa.array(by_person)), person[by_person]
-    con.register("numbered_rows", data.select(["journey_id"]).append_column("journey", pa.array(np.arange(len(data), dtype=np.int32))))
+    con.register(
+        "numbered_rows",
+        data.select(["journey_id"]).append_column("journey", pa.array(np.arange(len(data), dtype=np.int32))),
+    )
     con.execute("CREATE TEMP TABLE numbered AS SELECT * FROM numbered_rows")
     con.unregister("numbered_rows")
     is_open = _column(data, "is_open", np.bool_)
@@ -138,10 +151,13 @@ def _journeys(con: duckdb.DuckDBPyConnection) -> dict[str, Ints]:
     }
 
 
-def _visits(con: duckdb.DuckDBPyConnection, zone: str, this_month: int, is_open: Ints) -> tuple[dict[str, Ints], Ints]:
+def _visits(
+    con: duckdb.DuckDBPyConnection, zone: str, this_month: int, is_open: Ints
+) -> tuple[dict[str, Column], Ints]:
     """The phase visits by journey and number, and the place of each journey's first."""
     data = con.sql("""
-        SELECT journey, visit_number AS number, phase::phase_code AS phase, phase_number, left_at, dwell_seconds, is_last
+        SELECT journey, visit_number AS number, phase::phase_code AS phase, phase_number, left_at, dwell_seconds,
+            is_last
         FROM phase_visits JOIN numbered USING (journey_id)
     """).to_arrow_table()
     data, journey, first = _in_order(data, len(is_open))
@@ -158,10 +174,11 @@ def _visits(con: duckdb.DuckDBPyConnection, zone: str, this_month: int, is_open:
     return columns, first
 
 
-def _steps(con: duckdb.DuckDBPyConnection, zone: str, first_visit: Ints) -> tuple[dict[str, Ints], Ints]:
+def _steps(con: duckdb.DuckDBPyConnection, zone: str, first_visit: Ints) -> tuple[dict[str, Column], Ints]:
     """The touchpoints by journey and number, and the place of each journey's first.
 
-    `known` is the last phase known up to a touchpoint, `visit` the place of the phase visit that it belongs to (-1: it has no phase).
+    `known` is the last phase known up to a touchpoint, `visit` the place of the phase visit that it belongs to (-1:
+    it has no phase).
     """
     data = con.sql("""
         SELECT journey, touchpoint_number AS number, activity::activity_code AS activity, phase::phase_code AS phase,
@@ -189,16 +206,18 @@ def _steps(con: duckdb.DuckDBPyConnection, zone: str, first_visit: Ints) -> tupl
     return columns, first
 
 
-def _stretches(con: duckdb.DuckDBPyConnection, first_step: Ints, steps: int) -> dict[str, Ints]:
+def _stretches(con: duckdb.DuckDBPyConnection, first_step: Ints, steps: int) -> dict[str, Column]:
     """The stretches of all waits, each with the place of the touchpoint before its wait."""
     data = con.sql(f"""
-        SELECT journey, touchpoint_number AS number, turn::ENUM({_quoted(TURNS)}) AS turn, cause::ENUM({_quoted(CAUSES)}) AS cause,
-            seconds, is_open
+        SELECT journey, touchpoint_number AS number, turn::ENUM({_quoted(TURNS)}) AS turn,
+            cause::ENUM({_quoted(CAUSES)}) AS cause, seconds, is_open
         FROM waits JOIN numbered USING (journey_id)
     """).to_arrow_table()
     step = first_step[_column(data, "journey", np.int32)] + _column(data, "number", np.int64) - 1
     if len(step) and int(step.max()) >= steps:
-        raise LakeError("table waits names touchpoints that table touchpoints does not hold: write both in the same run")
+        raise LakeError(
+            "table waits names touchpoints that table touchpoints does not hold: write both in the same run"
+        )
     return {
         "step": step.astype(np.int32),
         "turn": _column(data, "turn", np.int8),
@@ -208,8 +227,8 @@ def _stretches(con: duckdb.DuckDBPyConnection, first_step: Ints, steps: int) -> 
     }
 
 
-def _add_waits(steps: dict[str, Ints], stretches: dict[str, Ints], this_month: int) -> None:
-    """Add to every touchpoint the wait after it: its whole length (-1: none), whether it is open, the month it ended in."""
+def _add_waits(steps: dict[str, Column], stretches: dict[str, Column], this_month: int) -> None:
+    """Add to every touchpoint the wait after it: its length (-1: none), whether it is open, the month it ended in."""
     size = len(steps["journey"])
     step = stretches["step"]
     length = np.bincount(step, weights=stretches["seconds"], minlength=size).astype(np.int64)
@@ -227,21 +246,23 @@ def _add_waits(steps: dict[str, Ints], stretches: dict[str, Ints], this_month: i
 def _in_order(data: pa.Table, journeys: int) -> tuple[pa.Table, Ints, Ints]:
     """Rows by journey and number (1, 2, …), their journey, and the place of each journey's first row."""
     journey, number = _column(data, "journey", np.int32), _column(data, "number", np.int64)
-    key = journey.astype(np.int64) * (int(number.max(initial=0)) + 1) + number
-    if len(key) and not bool(np.all(key[1:] > key[:-1])):
-        order = np.argsort(key)
-        data, journey, number = data.take(pa.array(order)), journey[order], number[order]
     per_journey = np.bincount(journey, minlength=journeys)
-    first = (np.cumsum(per_journey) - per_journey).astype(np.int64)
-    if not np.array_equal(first[journey] + number - 1, np.arange(len(number))):
+    first = np.cumsum(per_journey) - per_journey
+    # The numbers say where each row belongs: nothing needs to be compared to sort them.
+    order = np.full(len(number), -1, dtype=np.int64)
+    fits = (number >= 1) & (number <= per_journey[journey])
+    order[(first[journey] + number - 1)[fits]] = np.flatnonzero(fits)
+    if (order < 0).any():
         raise LakeError("touchpoints and phase visits must be numbered 1, 2, … within each journey")
-    return data, journey, first
+    return data.take(pa.array(order)), journey[order], first
 
 
 def _months(instants: pa.Array | pa.ChunkedArray, zone: str) -> Ints:
     """Local months as numbers: years times twelve, plus the month from 0."""
     coded = local_months(instants, zone)
-    numbers = np.array([int(name[:4]) * 12 + int(name[5:]) - 1 for name in coded.dictionary.to_pylist()], dtype=np.int32)
+    numbers = np.array(
+        [int(name[:4]) * 12 + int(name[5:]) - 1 for name in coded.dictionary.to_pylist()], dtype=np.int32
+    )
     return numbers[coded.indices.to_numpy()] if len(numbers) else np.zeros(0, dtype=np.int32)
 
 

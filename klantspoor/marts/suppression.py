@@ -1,13 +1,15 @@
 """Leaving out of the marts what is about too few persons to be told (`limits.suppress_below`, 5 unless configured).
 
 **What this does.** A row about fewer persons than the limit is left out, and a figure inside a row that rests on fewer
-(the waits of a phase, its drop-off, a channel's share, a lead time) is null or left out. How many rows were left out is kept per mart.
+(the waits of a phase, its drop-off, a channel's share, a lead time) is null or left out. How many rows were left out
+is kept per mart.
 
-**What it does not do.** Figures by difference can still leak: where one persona, or one month, of a total is left out, its
-counts and sums are the total less the others. Percentiles do not subtract, counts and sums do; and two versions of the tables, a night
-apart, differ by the journeys of that night. Nor is a figure about five persons who all did the same thing a secret about any of
-them. Who may read the marts is therefore still a matter of access, not of arithmetic; complementary suppression (hiding a second
-cell so that the first cannot be computed) is not done, for it would hide figures that are asked for every day.
+**What it does not do.** Figures by difference can still leak: where one persona, or one month, of a total is left
+out, its counts and sums are the total less the others. Percentiles do not subtract, counts and sums do; and two
+versions of the tables, a night apart, differ by the journeys of that night. Nor is a figure about five persons who
+all did the same thing a secret about any of them. Who may read the marts is therefore still a matter of access, not
+of arithmetic; complementary suppression (hiding a second cell so that the first cannot be computed) is not done, for
+it would hide figures that are asked for every day.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The mart `variants`: the distinct ways in which journeys went, as touchpoint activities and as phases.
 
-Its unsuppressed form, every variant however rare, is a working file of the run that the process-mining models are made from;
-it is never published. `share` is of all journeys of the type, those of suppressed variants included.
+Its unsuppressed form, every variant however rare, is a working file of the run that the process-mining models are
+made from; it is never published. `share` is of all journeys of the type, those of suppressed variants included.
 """
 
 from __future__ import annotations
@@ -30,8 +30,20 @@ _VARIANTS = """
     FROM counted LEFT JOIN told ON journey_id = example
 """
 _LEVELS = (
-    {"level": "touchpoint", "variant": "variant_id", "step": "activity", "steps": "touchpoints", "number": "touchpoint_number"},
-    {"level": "phase", "variant": "phase_variant_id", "step": "phase", "steps": "phase_visits", "number": "visit_number"},
+    {
+        "level": "touchpoint",
+        "variant": "variant_id",
+        "step": "activity",
+        "steps": "touchpoints",
+        "number": "touchpoint_number",
+    },
+    {
+        "level": "phase",
+        "variant": "phase_variant_id",
+        "step": "phase",
+        "steps": "phase_visits",
+        "number": "visit_number",
+    },
 )
 
 
@@ -43,7 +55,9 @@ def write_all(staging: Staging) -> Path:
     """
     path = staging.work("mining") / "variants.parquet"
     with staging.connect() as con:
-        con.sql(" UNION ALL BY NAME ".join(f"({_VARIANTS.format(**level)})" for level in _LEVELS)).write_parquet(str(path))
+        con.sql(" UNION ALL BY NAME ".join(f"({_VARIANTS.format(**level)})" for level in _LEVELS)).write_parquet(
+            str(path)
+        )
     return path
 
 

@@ -2,8 +2,8 @@
 
 PM4Py is fed distinct variants with counts, never events. What a model is judged by is in `klantspoor.mining.judge`.
 
-Privacy: variants that fewer than `limits.suppress_below` persons followed do not shape a model, for a model shows the paths it is made
-from. Mystery guests' journeys are not in the variants (R21).
+Privacy: variants that fewer than `limits.suppress_below` persons followed do not shape a model, for a model shows the
+paths it is made from. Mystery guests' journeys are not in the variants (R21).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from klantspoor.mining.xmltext import quiet_pm4py, visible
 from klantspoor.project.model import Project
 
 LEVELS = ("phase", "touchpoint")
-MOST_VARIANTS = 300
+MOST_VARIANTS = 200
 """No model is made from more variants: beyond that it says nothing, and takes long."""
 NOISE = 0.2
-"""Of the inductive miner (infrequent): what happens in less than this share of the most frequent alternative is left out."""
+"""Of the inductive miner (infrequent): alternatives rarer than this share of the most frequent one are left out."""
 
 _CHOSEN = """
     WITH mine AS (
@@ -39,15 +39,19 @@ _CHOSEN = """
     SELECT sequence, journeys FROM usable WHERE covered_before < $coverage * all_journeys
     ORDER BY journeys DESC, variant_id LIMIT $most
 """
-_ALL = "SELECT coalesce(sum(journeys), 0)::BIGINT FROM read_parquet($file) WHERE journey_type = $journey_type AND level = $level"
+_ALL = """
+    SELECT coalesce(sum(journeys), 0)::BIGINT FROM read_parquet($file)
+    WHERE journey_type = $journey_type AND level = $level
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """One model, or why there is none.
 
-    `journeys` are all of the type; `variants` those the model is made from, followed by `covered_journeys`, which is `share` of all.
-    `fitness` and `precision` (0 to 1) are about these variants, weighted by journeys; null where there is no model.
+    `journeys` are all of the type; `variants` those the model is made from, followed by `covered_journeys`, which is
+    `share` of all. `fitness` and `precision` (0 to 1) are about these variants, weighted by journeys; null where
+    there is no model.
     """
 
     journey_type: str
@@ -71,13 +75,13 @@ class MiningReport:
 def discover(project: Project, staging: Staging) -> MiningReport:
     """Discover a model per journey type at phase and at touchpoint level.
 
-    Writes TYPE_LEVEL.bpmn and TYPE_LEVEL.pnml into `staging.extra("models")`, and models.json: a list of the fields of `Model`.
-    Of a journey type without usable variants there are no files, and models.json says why.
+    Writes TYPE_LEVEL.bpmn and TYPE_LEVEL.pnml into `staging.extra("models")`, and models.json: a list of the fields
+    of `Model`. Of a journey type without usable variants there are no files, and models.json says why.
     """
     file = staging.work("mining") / "variants.parquet"
     if not file.exists():
         write_all(staging)
-    folder = staging.extra("models")
+    folder = staging.extra("models")  # noqa: S610 (not Django's)
     models = []
     for journey_type in sorted(project.journeys):
         for level in LEVELS:

@@ -1,7 +1,8 @@
-"""The reconstructed log, or a part of it, as XES (one case per journey) or OCEL 2.0 (objects: person, account, journey).
+"""The reconstructed log, or a part of it, as XES (one case per journey) or OCEL 2.0 (person, account, journey).
 
-Made on demand with pandas and PM4Py, in memory: at most `MOST_EVENTS` events at once; filter further, or export in parts. Mystery
-guests' journeys are left out unless asked for (R21). Texts are written as `klantspoor.mining.xmltext.visible` gives them.
+Made on demand with pandas and PM4Py, in memory: at most `MOST_EVENTS` events at once; filter further, or export in
+parts. Mystery guests' journeys are left out unless asked for (R21). Texts are written as
+`klantspoor.mining.xmltext.visible` gives them.
 """
 
 from __future__ import annotations
@@ -64,18 +65,19 @@ _CHOSEN = """
 """
 _COUNT = "SELECT count(*), (SELECT count(*) FROM touchpoint_events SEMI JOIN chosen USING (journey_id)) FROM chosen"
 _JOURNEYS = """
-    SELECT journey_id, person_id, account_id, previous_journey_id, journey_type::VARCHAR AS journey_type, cycle, status::VARCHAR AS status,
-        outcome::VARCHAR AS outcome, persona::VARCHAR AS persona, started_at, ended_at, lead_time_seconds
+    SELECT journey_id, person_id, account_id, previous_journey_id, journey_type::VARCHAR AS journey_type, cycle,
+        status::VARCHAR AS status, outcome::VARCHAR AS outcome, persona::VARCHAR AS persona, started_at, ended_at,
+        lead_time_seconds
     FROM chosen ORDER BY journey_id
 """
 _EVENTS = """
     SELECT member.journey_id, member.event_id, event.occurred_at, event.activity::VARCHAR AS activity,
         event.channel::VARCHAR AS channel, event.source::VARCHAR AS source, event.initiator::VARCHAR AS initiator,
-        event.team::VARCHAR AS team, event.topic::VARCHAR AS topic, member.touchpoint_number, member.touchpoint_number = 0 AS internal_step,
-        touchpoint.phase::VARCHAR AS phase, touchpoint.activity::VARCHAR AS touchpoint_activity,
+        event.team::VARCHAR AS team, event.topic::VARCHAR AS topic, member.touchpoint_number, member.touchpoint_number
+        = 0 AS internal_step, touchpoint.phase::VARCHAR AS phase, touchpoint.activity::VARCHAR AS touchpoint_activity,
         member.joined_by::VARCHAR AS joined_by,
-        CASE WHEN member.touchpoint_number > 0 THEN after.turn WHEN event.occurred_at < during.ended_at THEN during.turn END::VARCHAR AS turn
-    FROM touchpoint_events member
+        CASE WHEN member.touchpoint_number > 0 THEN after.turn WHEN event.occurred_at < during.ended_at THEN
+        during.turn END::VARCHAR AS turn FROM touchpoint_events member
     JOIN chosen USING (journey_id)
     JOIN events event ON event.event_id = member.event_id
     LEFT JOIN touchpoints touchpoint
@@ -88,11 +90,11 @@ _EVENTS = """
 
 
 def export_xes(tables: Tables, out: Path, selection: Selection = Selection()) -> Exported:
-    """Write the chosen journeys as XES: a case is a journey; its events are those of its touchpoints and its internal steps.
+    """Write the chosen journeys as XES: a case is a journey, its events those of its touchpoints and internal steps.
 
-    Of each event: concept:name (activity), time:timestamp, org:group (team), and channel, source, initiator, topic, phase,
-    touchpoint_number (0: internal step), internal_step, joined_by, touchpoint_activity, and turn: whose turn it was then (of a touchpoint's
-    events: in the wait after it).
+    Of each event: concept:name (activity), time:timestamp, org:group (team), and channel, source, initiator, topic,
+    phase, touchpoint_number (0: internal step), internal_step, joined_by, touchpoint_activity, and turn: whose turn
+    it was then (of a touchpoint's events: in the wait after it).
 
     Raises:
         NotFoundError: where no journey is chosen.
@@ -100,8 +102,10 @@ def export_xes(tables: Tables, out: Path, selection: Selection = Selection()) ->
     """
     _ending(out, (".xes",))
     journeys, events = _read(tables, selection)
-    cases = journeys.drop(columns=["previous_journey_id"]).add_prefix("case:").rename(
-        columns={"case:journey_id": "case:concept:name"}
+    cases = (
+        journeys.drop(columns=["previous_journey_id"])
+        .add_prefix("case:")
+        .rename(columns={"case:journey_id": "case:concept:name"})
     )
     log = events.rename(
         columns={
@@ -121,8 +125,8 @@ def export_xes(tables: Tables, out: Path, selection: Selection = Selection()) ->
 def export_ocel(tables: Tables, out: Path, selection: Selection = Selection()) -> Exported:
     """Write the chosen journeys as OCEL 2.0: JSON, XML or SQLite by the ending .jsonocel, .xmlocel or .sqlite.
 
-    Objects are persons, accounts and journeys; each event is there once, however many journeys it is in, and related to them with its
-    phase (or "internal step", "contact") as the qualifier.
+    Objects are persons, accounts and journeys; each event is there once, however many journeys it is in, and related
+    to them with its phase (or "internal step", "contact") as the qualifier.
 
     Raises:
         NotFoundError: where no journey is chosen.
@@ -160,10 +164,13 @@ def _read(tables: Tables, selection: Selection) -> tuple[pd.DataFrame, pd.DataFr
         con.execute(_CHOSEN, wanted).fetchall()
         ((chosen, members),) = con.execute(_COUNT).fetchall()
         if not chosen:
-            raise NotFoundError("no journey fits these filters: leave out one of them, or list the journeys with their status")
+            raise NotFoundError(
+                "no journey fits these filters: leave out one of them, or list the journeys with their status"
+            )
         if members > MOST_EVENTS:
             raise KlantspoorError(
-                f"{members} events are more than can be exported at once ({MOST_EVENTS}): filter by journey type, persona, status or start"
+                f"{members} events are more than can be exported at once ({MOST_EVENTS}):"
+                " filter by journey type, persona, status or start"
             )
         journeys, events = con.sql(_JOURNEYS).df(), con.sql(_EVENTS).df()
     return _fit(journeys), _fit(events)

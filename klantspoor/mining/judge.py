@@ -1,10 +1,11 @@
 """How well a model fits the variants it is made from, and how much else it would allow.
 
-- *Fitness*: per variant by alignments (the cheapest way to make it fit the model), as a mean over journeys. Alignments can take
-  for ever on some models: they get `ALIGNMENT_SECONDS`; where that is not enough, token-based replay judges all of them, and
-  the report says so.
-- *Precision*: ETConformance by token-based replay: of what the model allows after each beginning of a variant, how much happens,
-  weighted by journeys. The weights are scaled to a log of about `PRECISION_TRACES` traces: its cost follows them.
+- *Fitness*: per variant by alignments (the cheapest way to make it fit the model), as a mean over journeys.
+  Alignments can take for ever on some models: they get `ALIGNMENT_SECONDS`; where that is not enough, token-based
+  replay judges all of them, and the report says so.
+- *Precision*: ETConformance by token-based replay: of what the model allows after each beginning of a variant, how
+  much happens, weighted by journeys. The weights are scaled to a log of about `PRECISION_TRACES` traces: its cost
+  follows them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from klantspoor.mining.xmltext import quiet_pm4py
 
-ALIGNMENT_SECONDS = 20
+ALIGNMENT_SECONDS = 5
 PRECISION_TRACES = 1000
 _HIDDEN = {"show_progress_bar": False}
 

@@ -12,7 +12,16 @@ import pandas as pd
 from klantspoor.mining.xmltext import quiet_pm4py
 
 EVENT_ATTRIBUTES = ["channel", "source", "initiator", "team", "topic"]
-JOURNEY_ATTRIBUTES = ["journey_type", "cycle", "status", "outcome", "persona", "started_at", "ended_at", "lead_time_seconds"]
+JOURNEY_ATTRIBUTES = [
+    "journey_type",
+    "cycle",
+    "status",
+    "outcome",
+    "persona",
+    "started_at",
+    "ended_at",
+    "lead_time_seconds",
+]
 
 
 def as_ocel(journeys: pd.DataFrame, events: pd.DataFrame) -> Any:
@@ -40,7 +49,9 @@ def _objects(journeys: pd.DataFrame) -> pd.DataFrame:
     journey_rows = pd.DataFrame(
         {"ocel:oid": journeys["journey_id"], "ocel:type": "journey"} | {n: journeys[n] for n in JOURNEY_ATTRIBUTES}
     )
-    people = pd.DataFrame({"ocel:oid": _named("person", journeys["person_id"].drop_duplicates()), "ocel:type": "person"})
+    people = pd.DataFrame(
+        {"ocel:oid": _named("person", journeys["person_id"].drop_duplicates()), "ocel:type": "person"}
+    )
     accounts = journeys["account_id"].dropna().drop_duplicates()
     account_rows = pd.DataFrame({"ocel:oid": _named("account", accounts), "ocel:type": "account"})
     return pd.concat([journey_rows, people, account_rows], ignore_index=True)

@@ -14,7 +14,7 @@ _UNFIT = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def visible(text: str) -> str:
-    """`text` with control characters (tabs and line breaks too) as their pictures (␊, ␀, …), and what XML cannot hold as U+FFFD."""
+    """`text` with control characters and line breaks as their pictures (␀, ␊, …), and what else XML cannot hold as �."""
     return _UNFIT.sub("\ufffd", text.translate(_PICTURES))
 
 

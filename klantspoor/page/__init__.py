@@ -1,5 +1,5 @@
 """The map pages: one self-contained HTML page per journey type, and an index."""
 
-from klantspoor.page.write import write, write_pages
+from klantspoor.page.pages import write, write_pages
 
 __all__ = ["write", "write_pages"]

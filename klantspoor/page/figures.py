@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
+if TYPE_CHECKING:
+    import duckdb
 
-from klantspoor.project.model import JourneyFile, Project
+    from klantspoor.project.model import JourneyFile, Project
 
 TURNS = ("organisation", "partner", "customer", "nobody", "undetermined")
 OUR_CAUSES = ("working", "closed", "handover", "queueing", "unexplained")
@@ -26,7 +27,7 @@ _MAIN_CHANNELS = 3
 
 @dataclass(frozen=True)
 class Split:
-    """Hours of waiting by what they went to: our five causes (and `few`), then the other turns. In a fixed order, no zeros."""
+    """Hours of waiting by what they went to: our five causes (and `few`), then the other turns; without zeros."""
 
     parts: dict[str, float]
 
@@ -162,14 +163,18 @@ class JourneyPage:
     withheld: int = field(default=0)
 
 
-def collect(connection: duckdb.DuckDBPyConnection, project: Project, name: str, as_of: datetime, run_id: str) -> JourneyPage:
+def collect(
+    connection: duckdb.DuckDBPyConnection, project: Project, name: str, as_of: datetime, run_id: str
+) -> JourneyPage:
     """The page of journey type `name`, from a connection with a view per published table."""
     journey = project.journeys[name]
     smallest = project.file.limits.suppress_below
     rows = _map_rows(connection, name)
     causes = _causes_by_phase(connection, name)
     waiting = {r["from_step"]: r for r in _open_by_phase(connection, name)}
-    overall = {r["phase"]: _figures(r, causes.get(r["phase"])) for r in rows if r["persona"] is None and r["month"] is None}
+    overall = {
+        r["phase"]: _figures(r, causes.get(r["phase"])) for r in rows if r["persona"] is None and r["month"] is None
+    }
     phases = [
         PhaseColumn(
             number,
@@ -293,7 +298,8 @@ def _totals(connection: duckdb.DuckDBPyConnection, name: str, smallest: int) -> 
     waits = ", ".join(f"sum({turn}_wait_seconds) / 3600 as {turn}_wait_hours" for turn in TURNS)
     row = fetch(
         connection,
-        f"""select count(*) as journeys, count(distinct person_id) as persons, count(*) filter (status = 'open') as is_open,
+        f"""select count(*) as journeys, count(distinct person_id) as persons,
+              count(*) filter (status = 'open') as is_open,
               count(*) filter (status = 'completed') as completed, count(*) filter (status = 'abandoned') as abandoned,
               count(*) filter (status <> 'open' and outcome = 'achieved') as achieved,
               count(*) filter (status <> 'open' and outcome = 'failed') as failed,
@@ -307,7 +313,8 @@ def _totals(connection: duckdb.DuckDBPyConnection, name: str, smallest: int) -> 
         return None
     causes = fetch(
         connection,
-        """select w.cause::varchar as cause, sum(w.seconds) / 3600 as hours from waits w join journeys j using (journey_id)
+        """select w.cause::varchar as cause, sum(w.seconds) / 3600 as hours
+           from waits w join journeys j using (journey_id)
            where j.journey_type = ? and not j.is_mystery_guest and w.turn = 'organisation' group by 1""",
         [name],
     )

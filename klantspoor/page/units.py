@@ -70,7 +70,7 @@ def day(value: datetime, zone: str) -> str:
 def month(value: str) -> str:
     """The month "2026-03" as "March 2026"; anything else as it is."""
     try:
-        return f"{datetime.strptime(value, '%Y-%m'):%B %Y}"  # noqa: DTZ007 (a month has no zone)
+        return f"{datetime.strptime(value, '%Y-%m'):%B %Y}"
     except ValueError:
         return value
 
@@ -86,6 +86,6 @@ def span(value: timedelta) -> str:
 
 
 def short(text: str, length: int = 60) -> str:
-    """The text, or its beginning and an ellipsis where it is longer than `length`; white space and line ends become spaces."""
+    """The text on one line, or its beginning and an ellipsis where it is longer than `length`."""
     flat = " ".join(text[: 4 * length].split())
     return flat if len(flat) <= length and len(text) <= 4 * length else flat[: length - 1].rstrip() + "…"

@@ -22,7 +22,7 @@ def load_key(project: Project) -> bytes:
     """The project's key, without white space around it: at least 16 bytes.
 
     Raises:
-        ConfigError: where the variable is not set, the file cannot be read or is open to others, or the key is too short.
+        ConfigError: where the variable is not set, the file is not there or open to others, or the key is too short.
     """
     declared = project.file.pseudonym_key
     if declared.env is not None:

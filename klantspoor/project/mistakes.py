@@ -40,6 +40,14 @@ _FILLERS: dict[str, object] = {
     "reader": {"format": "parquet"},
     "timezone": "UTC",
     "pseudonym_key": {"env": "KEY"},
+    "identifiers": {},
+    "hours": {},
+    "fields": {},
+    "columns": {},
+    "type": "missing",
+    "value": "NULL",
+    "score": "NULL",
+    "instrument": "nps",
 }
 _ROUNDS = 6
 

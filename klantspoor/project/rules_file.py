@@ -26,6 +26,8 @@ def check_file(scope: Scope) -> Iterator[Problem]:
     yield from _calendar(file.calendar)
     yield from _key(file)
     yield from _folders(file)
+    if not file.identifiers:
+        yield Problem(FILE, "identifiers", "is empty", expected="an identifier type such as customer: {priority: 1}")
     for name, kind in file.identifiers.items():
         for other in kind.at_most:
             place = f"identifiers.{name}.at_most.{other}"

@@ -24,14 +24,14 @@ def check_journeys(scope: Scope) -> Iterator[Problem]:
         file = f"journeys/{name}.yaml"
         yield from _phases(file, journey, names)
         yield from _case_key(file, journey, scope)
-        broken = set()
+        sound = []
         for place, matcher in matchers_of(journey):
-            for problem in _matcher(file, place, matcher, scope):
-                broken.add(place)
-                yield problem
-        if not broken:
-            yield from _internal_in_a_phase(file, journey, scope)
-            yield from _never_made(file, journey, scope)
+            problems = list(_matcher(file, place, matcher, scope))
+            yield from problems
+            if not problems:
+                sound.append((place, matcher))
+        yield from _internal_in_a_phase(file, sound, scope)
+        yield from _never_made(file, sound, scope)
 
 
 # --- phases ----------------------------------------------------------------------------------------------------------
@@ -121,9 +121,8 @@ def _matcher(file: str, place: str, matcher: ActivityMatcher, scope: Scope) -> I
 # --- internal steps (R3) ---------------------------------------------------------------------------------------------
 
 
-def _internal_in_a_phase(file: str, journey: JourneyFile, scope: Scope) -> Iterator[Problem]:
+def _internal_in_a_phase(file: str, placed: list[Placed], scope: Scope) -> Iterator[Problem]:
     """Activities that an internal and a visible matcher claim equally, and phases of what a source says is internal."""
-    placed = list(matchers_of(journey))
     visible = [entry for entry in placed if entry[0].startswith(("phases", "unphased"))]
     internal = [entry for entry in placed if entry[0].startswith("internal")]
     told: set[tuple[str, str]] = set()
@@ -203,12 +202,12 @@ def _can_make(made: Made, matcher: ActivityMatcher) -> bool:
     return not made.activities.are_all or any(test(activity) for activity in made.activities.known if activity)
 
 
-def _never_made(file: str, journey: JourneyFile, scope: Scope) -> Iterator[Problem]:
+def _never_made(file: str, placed: list[Placed], scope: Scope) -> Iterator[Problem]:
     """Warnings for matchers, and for a whole journey type, that no event of any source can fit."""
     if scope.unread:
         return
-    dead = {place for place, m in matchers_of(journey) if not any(_can_make(made, m) for made in scope.made)}
-    for place, matcher in matchers_of(journey):
+    dead = {place for place, m in placed if not any(_can_make(made, m) for made in scope.made)}
+    for place, matcher in placed:
         if place not in dead:
             continue
         made_here = [made for made in scope.made if matcher.source in (None, made.source)]
@@ -220,6 +219,6 @@ def _never_made(file: str, journey: JourneyFile, scope: Scope) -> Iterator[Probl
             known = {activity for made in made_here for activity in made.activities.known if activity}
         hint = did_you_mean(value, known)
         yield Problem(file, key, "fits nothing that a source makes", repr(value)[:120], hint=hint, level="warning")
-    mapped = {place for place, _ in matchers_of(journey) if place.startswith("phases")}
-    if mapped <= dead:
+    mapped = {place for place, _ in placed if place.startswith("phases")}
+    if mapped and mapped <= dead:
         yield Problem(file, "phases", "has nothing mapped: no source makes any of it", level="warning")

@@ -192,7 +192,7 @@ def _reference(file: str, source: SourceFile) -> Iterator[Problem]:
 
 
 def _identifier_types(file: str, source: SourceFile, scope: Scope) -> Iterator[Problem]:
-    if scope.file is None:
+    if scope.file is None or not scope.file.identifiers:
         return
     declared = set(scope.file.identifiers)
     for place, mapping in places(source):

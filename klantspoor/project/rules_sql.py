@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from klantspoor.errors import Problem, did_you_mean
-from klantspoor.project.model import CsvReader, EventMapping, JsonlReader, ParquetReader, SourceFile
+from klantspoor.project.model import EventMapping, JsonlReader, ParquetReader, SourceFile
 from klantspoor.project.privacy import SHOWN, is_not_personal, personal_columns, shown_expressions
 from klantspoor.project.sql import SqlError, binding_error, column_key, parse
 
@@ -16,7 +16,7 @@ _ONE_EACH = ("when", "id", "version", "tie_order", "occurred_at", "ended_at", "n
 
 def check_expressions(file: str, source: SourceFile) -> Iterator[Problem]:
     """Every problem of every expression of one source file."""
-    raw = set(source.reader.fields) if isinstance(source.reader, JsonlReader) else None
+    raw = (set(source.reader.fields) or None) if isinstance(source.reader, JsonlReader) else None
     made = {name for dialect in source.dialects for name in dialect.columns}
     for number, dialect in enumerate(source.dialects):
         for name, text in dialect.columns.items():
@@ -25,7 +25,7 @@ def check_expressions(file: str, source: SourceFile) -> Iterator[Problem]:
     for place, text in mapping_expressions(source):
         yield from _check(file, place, text, known, source)
     yield from _listed(file, source, known)
-    yield from _personal(file, source)
+    yield from _personal(file, source, known)
 
 
 def mapping_expressions(source: SourceFile) -> Iterator[tuple[str, str]]:
@@ -62,13 +62,11 @@ def _check(file: str, place: str, text: str, known: set[str] | None, source: Sou
         by_key = {column_key(name) for name in known}
         strange = sorted(name for name in expression.columns if column_key(name) not in by_key)
         for name in strange:
-            hint = did_you_mean(name, known) or (
-                f"a text in SQL stands in single quotes: \"'{name}'\"" if text.strip() == name else None
-            )
+            hint = did_you_mean(name, known) or _quoting(text)
             yield Problem(file, place, "reads a column that there is not", repr(name), _one_of(known), hint)
         if strange:
             return
-    if isinstance(source.reader, ParquetReader) or _has_numbers(source, expression.columns, place):
+    if isinstance(source.reader, ParquetReader) or _may_be_no_text(source, expression.columns, place):
         return
     said = binding_error(text, sorted(expression.columns))
     if said:
@@ -78,17 +76,18 @@ def _check(file: str, place: str, text: str, known: set[str] | None, source: Sou
         )
 
 
-def _has_numbers(source: SourceFile, columns: frozenset[str], place: str) -> bool:
-    """Whether the expression reads columns that may hold something else than text."""
-    numbers = set(source.reader.decimal_comma) if isinstance(source.reader, CsvReader) else set()
-    if not place.startswith("dialects"):
-        numbers |= {name for dialect in source.dialects for name in dialect.columns}
-    keys = {column_key(name) for name in numbers}
-    return any(column_key(name) in keys for name in columns)
+def _may_be_no_text(source: SourceFile, columns: frozenset[str], place: str) -> bool:
+    """Whether the expression reads columns that may hold something else than text: those that dialects make."""
+    if place.startswith("dialects"):
+        return False
+    made = {column_key(name) for dialect in source.dialects for name in dialect.columns}
+    return any(column_key(name) in made for name in columns)
 
 
 def _quoting(text: str) -> str | None:
-    return "a text in SQL stands in single quotes: \"'web'\"" if re.fullmatch(r"[\w -]+", text) else None
+    """A hint for what was meant as a text."""
+    bare = text.strip()
+    return f"a text in SQL stands in single quotes: \"'{bare}'\"" if re.fullmatch(r"[\w -]+", bare) else None
 
 
 def _one_of(names: set[str]) -> str:
@@ -109,20 +108,24 @@ def _listed(file: str, source: SourceFile, known: set[str] | None) -> Iterator[P
                 yield Problem(file, f"{key}[{number}]", message, repr(name), _one_of(known), hint, level="warning")
 
 
-def _personal(file: str, source: SourceFile) -> Iterator[Problem]:
+def _personal(file: str, source: SourceFile, known: set[str] | None) -> Iterator[Problem]:
+    there = None if known is None else {column_key(name) for name in known}
     mappings = [("defaults", source.defaults)]
     mappings += [(f"events[{number}]", event) for number, event in enumerate(source.events)]
     for place, mapping in mappings:
         for key, text in shown_expressions(mapping):
             for column in personal_columns(source, text):
+                if there is not None and column_key(column) not in there:
+                    continue
                 near = did_you_mean(column, [name for name in source.not_personal if is_not_personal(source, name)])
                 add = f"If it holds nothing personal, add to not_personal the line `  - {_yaml_text(column)}`"
+                quoting = f"If it is no column: {_quoting(text)}" if text.strip() == column else None
                 yield Problem(
                     file=file,
                     where=f"{place}.{key}",
                     message=f"shows the column {column!r}, which may hold personal data",
                     expected="columns listed in not_personal",
-                    hint=f"{near} {add}" if near else add,
+                    hint="; ".join(part for part in (near, add, quoting) if part),
                 )
 
 

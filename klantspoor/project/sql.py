@@ -196,7 +196,7 @@ def _only_item(tree: Node) -> Node:
     if len(items) != 1:
         raise SqlError("holds several expressions", "write one; to join texts use ||")
     if items[0].get("alias"):
-        raise SqlError("gives its value a name", "leave out AS …")
+        raise SqlError("gives its value a name, or holds two words", "leave out AS …, and put a text in single quotes")
     item: Node = items[0]
     return item
 

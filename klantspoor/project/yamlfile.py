@@ -127,7 +127,12 @@ def _not_yaml(document: Document, error: yaml.YAMLError) -> None:
         hint = "indent with spaces, not tabs"
     elif "single document" in str(getattr(error, "context", "")):
         hint = "leave out the second ---"
-    elif "mapping values are not allowed" in said or "expected <block end>" in said or "start any token" in said:
+    elif (
+        "mapping values are not allowed" in said
+        or "expected <block end>" in said
+        or "start any token" in said
+        or "chomping" in said
+    ):
         hint = (
             "a value that holds ': ' or starts with a quote, *, &, %, @ or ` must be quoted as a whole, or stand on the"
             " next line after |"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from oracle_cutting import Draft, Person, cut, known_account
-from oracle_events import Event, Role, fits_any, in_order, microseconds
+from oracle_events import Event, Role, fits_any, in_context, in_order, microseconds
 from oracle_waits import Stretch, Wait, declared_turns, stretches_of, whole_seconds
 
 from klantspoor.project.model import JourneyFile
@@ -116,6 +116,7 @@ def within(
     """The journey that a draft becomes; without touchpoints where no member is visible."""
     file, roles = person.files[draft.type], person.roles[draft.type]
     members = [event for event in person.events if event.event_id in draft.joined_by]
+    roles = in_context(members, roles, file)
     visible = [event for event in members if roles[event.event_id].visible]
     steps = [event for event in members if roles[event.event_id].kind == "internal"]
     touchpoints = touchpoints_of(person, visible, roles, contact_gaps, draft.joined_by)

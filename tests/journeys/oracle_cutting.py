@@ -72,6 +72,10 @@ def cut(events: Iterable[Event], files: dict[str, JourneyFile], contact_gaps: di
         for event in left:
             loose[event.event_id].add(name)
     founders = list(person.drafts)
+    for draft in founders:
+        for event_id, rule in draft.joined_by.items():
+            if rule == "case_key":  # an event that names its case is not looking for another journey
+                loose[event_id] = set()
     joined = join_loose(person, loose, founders)
     for name in sorted(files):
         still = [e for e in ordered if name in loose[e.event_id] and e.event_id not in joined]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from klantspoor.project.model import ActivityMatcher, JourneyFile
@@ -44,6 +44,7 @@ class Role:
     kind: str
     phase: str | None
     rank: int
+    phases: tuple[str, ...] = ()
 
     @property
     def visible(self) -> bool:
@@ -118,4 +119,30 @@ def role_of(event: Event, journey: JourneyFile) -> Role | None:
         raise ValueError(f"{event.activity}: visible and internal matchers of {journey.journey} are equally specific")
     if part == "unphased" and event.score is not None:
         part = "answer"
-    return Role(part, phase, rank)
+    phases = []
+    for entry in fitting:
+        if entry[0] == how and entry[2] == "phase" and entry[3] is not None and entry[3] not in phases:
+            phases.append(entry[3])
+    return Role(part, phase, rank, tuple(phases) if part == "phase" else ())
+
+
+def in_context(members: list[Event], roles: dict[str, Role], journey: JourneyFile) -> dict[str, Role]:
+    """The members' roles, with one phase for each activity that belongs to several; members in order."""
+    order = [phase.id for phase in journey.phases]
+    result = {}
+    current: str | None = None
+    for event in members:
+        role = roles[event.event_id]
+        if len(role.phases) == 1:
+            current = role.phase
+        elif len(role.phases) > 1:
+            choices = sorted(role.phases, key=order.index)
+            phase = choices[0]
+            if current in choices:
+                phase = current
+            elif current is not None:
+                later = [choice for choice in choices if order.index(choice) > order.index(current)]
+                phase = later[0] if later else choices[-1]
+            role = replace(role, phase=phase)
+        result[event.event_id] = role
+    return result

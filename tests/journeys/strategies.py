@@ -1,18 +1,21 @@
-"""Hypothesis strategies: small histories that are as awkward as the rules allow, and the journey files to cut them by.
+"""Input for the oracle and the kernel: small histories as awkward as the rules allow, and journey files to cut them by.
 
 Few distinct times, accounts, topics and keys, so that ties and conflicts are the rule. Only generation here, no checks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise, product
-from typing import Any, NamedTuple
+from random import Random
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from hypothesis import strategies as st
 from oracle_events import Event, role_of
 
 from klantspoor.project.model import JourneyFile
 
+T = TypeVar("T")
 MINUTE = 60_000_000
 START = 1_700_000_000_000_000
 ACTIVITIES = ("alpha", "alpine", "beta", "bold", "call", "calm", "done")
@@ -21,6 +24,7 @@ CHANNELS = (None, "phone", "site")
 INITIATORS = (None, "customer", "customer", "organisation", "system", "partner")
 KEYS = ("order", "claim")
 TYPES = ("ant", "bee", "cat")
+PHASES = ("one", "two", "three")
 DECLARATIONS = ("asks_us", "asks_customer", "promises", "settles", "hands_to_partner", "returns_from_partner", "chases")
 ODD = (0, 0, 0, 0, 1, 999_999, 1_000_000, 1_500_000)
 """Microseconds added to whole minutes, so that gaps are missed by one and seconds are not whole."""
@@ -33,7 +37,7 @@ class Mood(NamedTuple):
     accounts: tuple[int, ...] = (0, 0, 0, 1, 1, 2)
     teams: tuple[str | None, ...] = (None, None, "north", "south")
     lasts: tuple[int, ...] = (0, 0, 0, 1, 5, 20)
-    parts: tuple[str, ...] = ("one", "two", "three", "unphased", "internal", "internal", "nowhere")
+    parts: tuple[str, ...] = (*PHASES, "unphased", "internal", "internal", "nowhere")
     case_keys: tuple[str | None, ...] = (None, None, *KEYS, *KEYS)
     gaps: tuple[int, ...] = (1, 3, 10, 60)
     opens: tuple[int, ...] = (0, 0, 1, 2)
@@ -51,6 +55,7 @@ WAITING = Mood(
     case_keys=(None,),
     gaps=(60,),
     opens=(0,),
+    contact_gaps=(0, 0, 1),
     declarations=("asks_us", "promises", "chases"),
 )
 ADOPTING = Mood(
@@ -79,34 +84,41 @@ class History(NamedTuple):
     as_of: int
 
 
-def some(values: tuple[str, ...], at_most: int = 2) -> st.SearchStrategy[list[str]]:
-    return st.lists(st.sampled_from(values), max_size=at_most, unique=True)
+class Pick(Protocol):
+    """Picks one of the options: `draw` of Hypothesis, which shrinks, or a seeded generator, which is even and quick."""
+
+    def __call__(self, options: Sequence[T], /) -> T: ...
 
 
-def matchers(activity: str) -> st.SearchStrategy[Any]:
+def some(pick: Pick, options: Sequence[T], at_least: int = 0, at_most: int = 2) -> list[T]:
+    """Up to so many different options; fewer where the same was picked twice."""
+    return list(dict.fromkeys(pick(options) for _ in range(pick(range(at_least, at_most + 1)))))
+
+
+# --- journey files ---------------------------------------------------------------------------------------------------
+
+
+def a_matcher(pick: Pick, activity: str) -> Any:
     """One way to name the activity: mostly alone, else by source or channel or both."""
     narrowed = [{"source": "crm"}, {"source": "web"}, {"channel": "site"}, {"source": "crm", "channel": "phone"}]
-    return st.sampled_from([activity] * 5 + [{"activity": activity, **narrow} for narrow in narrowed])
+    return pick([activity] * 5 + [{"activity": activity, **narrow} for narrow in narrowed])
 
 
-@st.composite
-def declarations(draw: st.DrawFn, mood: Mood) -> dict[str, list[str]]:
-    names = (*ACTIVITIES, "al*", "/b.*/")
-    pairs = st.tuples(st.sampled_from(mood.declarations), st.sampled_from(names))
+def some_turns(pick: Pick, mood: Mood) -> dict[str, list[str]]:
+    pairs = list(product(mood.declarations, (*ACTIVITIES, "al*", "/b.*/")))
     result: dict[str, list[str]] = {}
-    for declaration, name in draw(st.lists(pairs, max_size=8, unique=True)):
+    for declaration, name in some(pick, pairs, at_most=8):
         result.setdefault(declaration, []).append(name)
     return result
 
 
-@st.composite
-def cuts(draw: st.DrawFn, mood: Mood) -> dict[str, Any]:
-    opening = draw(st.sampled_from(mood.opens))
+def a_cut(pick: Pick, mood: Mood) -> dict[str, Any]:
+    opening = pick(mood.opens)
     return {
-        "case_key": draw(st.sampled_from(mood.case_keys)),
-        "opens": draw(st.lists(st.sampled_from(ACTIVITIES), min_size=opening, max_size=opening, unique=True)),
-        "closes": draw(st.just([]) | some(ACTIVITIES, 1)),
-        "gap": f"{draw(st.sampled_from(mood.gaps))} minutes",
+        "case_key": pick(mood.case_keys),
+        "opens": some(pick, ACTIVITIES, opening, opening),
+        "closes": some(pick, ACTIVITIES, at_most=pick((0, 1))),
+        "gap": f"{pick(mood.gaps)} minutes",
     }
 
 
@@ -120,37 +132,35 @@ def is_sound(file: JourneyFile) -> bool:
     return True
 
 
-@st.composite
-def journey_files(draw: st.DrawFn, name: str, mood: Mood) -> JourneyFile:
+def a_journey_file(pick: Pick, name: str, mood: Mood) -> JourneyFile:
     """A journey type that most activities have some role in; patterns overlap wherever that is no mistake."""
-    parts: dict[str, list[Any]] = {part: [] for part in ("one", "two", "three", "unphased", "internal")}
+    parts: dict[str, list[Any]] = {part: [] for part in (*PHASES, "unphased", "internal")}
     for activity in ACTIVITIES:
-        part = draw(st.sampled_from(mood.parts))
+        part, again = pick(mood.parts), pick((*["nowhere"] * 9, *parts))
         if part != "nowhere":
-            parts[part].append(draw(matchers(activity)))
-            again = draw(st.sampled_from((*["nowhere"] * 12, *parts)))
-            if again != "nowhere":  # the same activity elsewhere too: the more specific, else the first, decides
-                parts[again].append({"activity": activity, "source": draw(st.sampled_from(SOURCES))})
-    patterns = draw(some(("al*", "?al?", "/b.*/", "/.*a/"), 2))
-    for pattern in patterns:
-        parts[draw(st.sampled_from(tuple(parts)))].append(pattern)
+            parts[part].append(a_matcher(pick, activity))
+        if again in PHASES and part in PHASES:
+            parts[again].append(activity)  # an activity of several phases
+        elif again != "nowhere":
+            # The same activity elsewhere too: the more specific, else the first, decides.
+            parts[again].append({"activity": activity, "source": pick(SOURCES)})
+    for pattern in some(pick, ("al*", "?al?", "/b.*/", "/.*a/")):
+        parts[pick(tuple(parts))].append(pattern)
     described: dict[str, Any] = {
         "journey": name,
         "title": name,
-        "cut": draw(cuts(mood)),
-        "phases": [
-            {"id": part, "says": "I go on", "activities": parts[part] or ["never"]} for part in ("one", "two", "three")
-        ],
+        "cut": a_cut(pick, mood),
+        "phases": [{"id": part, "says": "I go on", "activities": parts[part] or ["never"]} for part in PHASES],
         "unphased": parts["unphased"],
         "internal": parts["internal"],
-        "turns": draw(declarations(mood)),
-        "completes": draw(some(ACTIVITIES, 1)),
-        "fails": draw(some(ACTIVITIES, 1)),
-        "abandoned_after": draw(st.sampled_from((None, "2 minutes", "30 minutes", "1 day"))),
+        "turns": some_turns(pick, mood),
+        "completes": some(pick, ACTIVITIES, at_most=1),
+        "fails": some(pick, ACTIVITIES, at_most=1),
+        "abandoned_after": pick((None, "2 minutes", "30 minutes", "1 day")),
     }
     file = JourneyFile.model_validate(described)
     if not is_sound(file):
-        # Repaired rather than thrown away: what is internal stays so by exact name and both source and channel unnamed.
+        # Repaired rather than thrown away: internal is only what nothing visible names.
         visible = {m if isinstance(m, str) else m["activity"] for p in parts if p != "internal" for m in parts[p]}
         named = [m if isinstance(m, str) else m["activity"] for m in described["internal"]]
         described["internal"] = [name for name in named if name in ACTIVITIES and name not in visible]
@@ -158,38 +168,38 @@ def journey_files(draw: st.DrawFn, name: str, mood: Mood) -> JourneyFile:
     return file
 
 
-@st.composite
-def kinds(draw: st.DrawFn, mood: Mood) -> Kind:
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def a_kind(pick: Pick, mood: Mood) -> Kind:
     return Kind(
-        source=draw(st.sampled_from(SOURCES)),
-        activity=draw(st.sampled_from(ACTIVITIES)),
-        channel=draw(st.sampled_from(CHANNELS)),
-        initiator=draw(st.sampled_from(INITIATORS)),
-        team=draw(st.sampled_from(mood.teams)),
-        declared_visibility=draw(st.sampled_from((None,) * 8 + ("visible", "internal"))),
+        source=pick(SOURCES),
+        activity=pick(ACTIVITIES),
+        channel=pick(CHANNELS),
+        initiator=pick(INITIATORS),
+        team=pick(mood.teams),
+        declared_visibility=pick((*[None] * 8, "visible", "internal")),
     )
 
 
-@st.composite
-def events(draw: st.DrawFn, number: int, persons: int, moments: tuple[int, ...], pool: list[Kind], mood: Mood) -> Event:
-    """One event of the pool's kinds at one of few moments; a sixth carry a score."""
-    kind = draw(st.sampled_from(pool))
-    at = START + draw(st.sampled_from(moments)) * MINUTE + draw(st.sampled_from(ODD))
-    lasts = draw(st.sampled_from(mood.lasts)) * MINUTE
-    score = draw(st.sampled_from((None,) * 5 + (7.0,)))
-    values = draw(st.sampled_from(list(product(mood.keys, repeat=len(KEYS)))))
-    tie_order, position = draw(st.sampled_from(((0, 0), (0, 0), (0, 0), (1, 0), (0, 1), (1, 1))))
-    needed = draw(st.sampled_from((None, None, None, None, -30, 0, 3)))
+def an_event(pick: Pick, number: int, persons: int, moments: Sequence[int], kind: Kind, mood: Mood) -> Event:
+    """One event at one of few moments; a sixth carry a score."""
+    at = START + pick(moments) * MINUTE + pick(ODD)
+    lasts = pick(mood.lasts) * MINUTE
+    score = pick((*[None] * 5, 7.0))
+    values = pick(list(product(mood.keys, repeat=len(KEYS))))
+    tie_order, position = pick(((0, 0), (0, 0), (0, 0), (1, 0), (0, 1), (1, 1)))
+    needed = pick((None, None, None, None, -30, 0, 3))
     return Event(
-        person=draw(st.integers(1, persons)),
+        person=pick(range(1, persons + 1)),
         at=at,
-        until=at + lasts + (draw(st.sampled_from(ODD)) if lasts else 0),
+        until=at + lasts + (pick(ODD) if lasts else 0),
         **kind._asdict(),
         instrument=None if score is None else "nps",
         tie_order=tie_order,
         position=position,
-        account=draw(st.sampled_from(mood.accounts)),
-        topic=draw(st.sampled_from((None, None, "t", "u"))),
+        account=pick(mood.accounts),
+        topic=pick((None, None, "t", "u")),
         keys={key: value for key, value in zip(KEYS, values, strict=True) if value},
         need=None if needed is None else at + needed * MINUTE,
         event_id=f"{number * 7919 % 10_007:024x}",
@@ -197,29 +207,39 @@ def events(draw: st.DrawFn, number: int, persons: int, moments: tuple[int, ...],
     )
 
 
-@st.composite
-def closed_hours(draw: st.DrawFn) -> list[tuple[int, int]]:
+def closed_hours(pick: Pick) -> list[tuple[int, int]]:
     """Sorted, disjoint intervals; often none."""
-    edges = draw(st.just([]) | st.lists(st.integers(-10, 90), max_size=8, unique=True))
-    odd = draw(st.sampled_from(ODD))
+    odd = pick(ODD)
+    edges = some(pick, range(-10, 91), at_most=pick((0, 0, 8)))
     instants = [START + edge * MINUTE + odd for edge in sorted(edges)]
     return [interval for number, interval in enumerate(pairwise(instants)) if number % 2 == 0]
 
 
+# --- histories -------------------------------------------------------------------------------------------------------
+
+
+def a_history(pick: Pick, most_events: int = 25) -> History:
+    """A history and everything it takes to reconstruct it."""
+    mood = pick((ANYTHING, ANYTHING, WAITING, ADOPTING))
+    persons = pick((1, 1, 1, 2, 3))
+    pool = [a_kind(pick, mood) for _ in range(pick(range(3, 15)))]
+    moments = some(pick, range(71), 1, 20)
+    size = pick(range(most_events + 1))
+    return History(
+        events=[an_event(pick, number, persons, moments, pick(pool), mood) for number in range(1, size + 1)],
+        journeys={name: a_journey_file(pick, name, mood) for name in TYPES[: pick(range(1, len(TYPES) + 1))]},
+        contact_gaps={source: pick(mood.contact_gaps) * MINUTE for source in SOURCES},
+        closed=closed_hours(pick),
+        as_of=START + pick((0, 20, 60, 80, 200)) * MINUTE + pick(ODD),
+    )
+
+
 @st.composite
 def histories(draw: st.DrawFn, most_events: int = 25) -> History:
-    """A history and everything it takes to reconstruct it."""
-    mood = draw(st.sampled_from((ANYTHING, ANYTHING, WAITING, ADOPTING)))
-    names = TYPES[: draw(st.integers(1, len(TYPES)))]
-    persons = draw(st.sampled_from((1, 1, 1, 2, 3)))
-    pool = draw(st.lists(kinds(mood), min_size=1, max_size=14))
-    moments = tuple(draw(st.lists(st.integers(0, 70), min_size=1, max_size=12, unique=True)))
-    size = draw(st.integers(0, most_events))
-    minutes = draw(st.sampled_from((0, 20, 60, 80, 200)))
-    return History(
-        events=[draw(events(number, persons, moments, pool, mood)) for number in range(1, size + 1)],
-        journeys={name: draw(journey_files(name, mood)) for name in names},
-        contact_gaps={source: draw(st.sampled_from(mood.contact_gaps)) * MINUTE for source in SOURCES},
-        closed=draw(closed_hours()),
-        as_of=START + minutes * MINUTE + draw(st.sampled_from(ODD)),
-    )
+    """Histories that Hypothesis makes, and makes smaller where one fails."""
+    return a_history(lambda options: draw(st.sampled_from(options)), most_events)
+
+
+def seeded_history(seed: int, most_events: int = 25) -> History:
+    """The history of that seed: some ten times quicker than Hypothesis, and all options are equally likely."""
+    return a_history(Random(seed).choice, most_events)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby, pairwise
 from typing import Any
 
 import pytest
 from by_hand import MINUTE, event, journey_type, one, run, waiting
-from hypothesis import HealthCheck, given, settings
-from oracle import reconstruct
 from oracle_events import Event
 from oracle_waits import whole_seconds
-from strategies import History, histories
 
 TURNS = {
     "asks_us": ["*ask"],
@@ -337,41 +333,3 @@ def test_seconds_are_whole_and_add_up() -> None:
     # Offsets from the wait's start: 0, 1.6, 2.5 and 3.9 seconds.
     assert [s.end - s.start for s in journey.stretches] == [1_600_000, 900_000, 1_400_000]
     assert whole_seconds(journey.stretches) == [1, 1, 1]
-
-
-# --- properties ------------------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(histories())
-def test_stretches_are_ordered_not_empty_and_sum_to_their_waits(history: History) -> None:
-    for journey in reconstruct(*history).journeys:
-        numbers = [t.number for t in journey.touchpoints]
-        assert numbers == list(range(1, len(numbers) + 1))
-        grouped = {number: list(group) for number, group in groupby(journey.stretches, lambda s: s.touchpoint_number)}
-        assert sum(map(len, grouped.values())) == len(journey.stretches)
-        for number, stretches in grouped.items():
-            assert [s.stretch_number for s in stretches] == list(range(1, len(stretches) + 1))
-            assert all(s.start < s.end for s in stretches)
-            assert all(before.end == after.start for before, after in pairwise(stretches))
-            assert stretches[0].start == max(t.end for t in journey.touchpoints[:number])
-            length = stretches[-1].end - stretches[0].start
-            assert sum(whole_seconds(stretches)) == length // 1_000_000
-            assert {s.is_open for s in stretches} == {number == len(numbers)}
-        for before, after in pairwise(journey.touchpoints):
-            assert after.wait_before == sum(s.end - s.start for s in grouped.get(before.number, []))
-        assert (len(numbers) in grouped) <= (journey.status == "open")
-
-
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(histories())
-def test_causes_fit_their_turns_and_our_unworked_closed_time_is_called_closed(history: History) -> None:
-    for journey in reconstruct(*history).journeys:
-        for s in journey.stretches:
-            if s.turn != "organisation":
-                assert (s.cause, s.activity, s.team) == (s.turn, None, None)
-                continue
-            assert s.cause in ("working", "closed", "handover", "queueing", "unexplained")
-            assert s.cause != "handover" or s.team is not None
-            if s.cause not in ("working", "closed"):
-                assert not any(start < s.end and s.start < end for start, end in history.closed)

@@ -89,6 +89,46 @@ def test_a_touchpoint_is_named_by_the_first_listed_of_equals_by_the_last() -> No
     assert moments(one(run([events[0], *events[3:]], file, contact_gap=5))) == ["1 one a 0-4 kno"]
 
 
+SHARED: dict[str, list[Any]] = {
+    "one": ["a", "s"],
+    "two": ["b", "s", "t"],
+    "three": ["c", "t", {"activity": "t", "source": "cms"}],
+}
+
+
+def test_an_activity_of_several_phases_is_in_the_one_the_customer_is_in() -> None:
+    expected = [
+        ("s", "one"),  # nothing came before: the first of them
+        ("b", "two"),
+        ("s", "two"),  # the customer is in it
+        ("c", "three"),
+        ("s", "two"),  # neither in it nor before one of them: the last
+        ("a", "one"),
+        ("u", None),
+        ("do", "internal"),
+        ("t", "two"),  # the next after one
+        ("s", "one"),  # t told nothing: a still counts
+        ("c", "three"),
+        ("t", "three"),
+    ]
+    events = [event(f"e{number}", number, activity) for number, (activity, _) in enumerate(expected)]
+    journey = one(run(events, journey_type(phases=SHARED, unphased=["u"], internal=["do"])))
+    found = [(touchpoint.activity, touchpoint.phase) for touchpoint in journey.touchpoints]
+    assert found == [entry for entry in expected if entry[1] != "internal"]
+
+
+def test_only_equally_specific_phases_of_the_journeys_own_members_count() -> None:
+    events = [
+        event("a", 0, "a", keys={"k": 1}),
+        event("b", 1, "c", keys={"k": 2}),
+        event("c", 2, "t", keys={"k": 1}),
+        event("d", 3, "t", keys={"k": 1}, source="cms"),
+        event("e", 4, "t", keys={"k": 1}),
+    ]
+    journey = run(events, journey_type(phases=SHARED, key="k")).journeys[0]
+    assert [touchpoint.phase for touchpoint in journey.touchpoints] == ["one", "two", "three", "three"]
+
+
 def test_initiator_and_rule_are_those_of_the_first_event_and_ties_are_numbered_in_order() -> None:
     events = [
         event("c", 0, "see", channel="phone", initiator="partner", tie_order=2),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +22,13 @@ from klantspoor.project.model import Project
 ZONE = "Europe/Amsterdam"
 AS_OF = datetime(2024, 6, 1, 1, 0, tzinfo=UTC)
 PHASES = {"buy": ["look", "choose", "use"], "moving": ["plan", "move"]}
-ACTIVITIES = ["Page viewed", "Call, answered", "<script>alert(1)</script>", "=1+1\n'; DROP TABLE journeys; --", "bel\x07l"]
+ACTIVITIES = [
+    "Page viewed",
+    "Call, answered",
+    "<script>alert(1)</script>",
+    "=1+1\n'; DROP TABLE journeys; --",
+    "bel\x07l",
+]
 CHANNELS = ['we"b', "phone", None]
 OUR_CAUSES = ("working", "closed", "handover", "queueing", "unexplained")
 Rows = dict[str, list[dict[str, Any]]]
@@ -137,7 +144,7 @@ def _waits(
         if seconds <= 0:
             continue
         cuts = sorted({0, seconds, *(rng.randrange(1, seconds + 1) for _ in range(rng.randrange(3)))})
-        for stretch, (left, right) in enumerate(zip(cuts, cuts[1:], strict=False), start=1):
+        for stretch, (left, right) in enumerate(pairwise(cuts), start=1):
             turn = rng.choice(TURNS)
             cause = rng.choice(OUR_CAUSES) if turn == "organisation" else CAUSES[CAUSES.index(turn)]
             begin = end - timedelta(seconds=seconds)
@@ -186,21 +193,24 @@ def _visits(journey_id: str, journey_type: str, touchpoints: list[dict[str, Any]
 def stage(root: Path, rows: Rows) -> Staging:
     """A run of a new lake with these rows staged, months by the journey's start."""
     staging = Lake(root / "lake", timezone=ZONE).open_run("test", AS_OF)
-    starts = {row["journey_id"]: row["started_at"] for row in rows["journeys"]}
+    starts = {row["journey_id"]: row["started_at"] for row in rows.get("journeys", [])}
     for name, table_rows in rows.items():
         # Rows in no particular order: the marts must not depend on it.
         shuffled = random.Random(1).sample(table_rows, len(table_rows))
         table = TABLES[name]
         data = pa.Table.from_pylist(shuffled, schema=pa.schema([pa.field(c.name, c.type) for c in table.columns]))
-        months = [(starts.get(row.get("journey_id")) or row["occurred_at"]).astimezone(ZoneInfo(ZONE)).strftime("%Y-%m") for row in shuffled]
-        staging.write(name, data, pa.array(months, pa.string()) if table.partition else None)
+        months = None
+        if table.partition:
+            begun = [starts.get(row.get("journey_id")) or row["occurred_at"] for row in shuffled]
+            months = pa.array([at.astimezone(ZoneInfo(ZONE)).strftime("%Y-%m") for at in begun], pa.string())
+        staging.write(name, data, months)
     return staging
 
 
 def event_rows(rows: Rows, seed: int = 1) -> Rows:
-    """Events for these journeys: two or one per touchpoint, and an internal step in some waits; some are in two journeys."""
+    """Events for these journeys: two or one per touchpoint, a step in some waits; some are in two journeys."""
     rng = random.Random(seed)
-    people = {row["journey_id"]: row["person_id"] for row in rows["journeys"]}
+    people = {row["journey_id"]: row["person_id"] for row in rows.get("journeys", [])}
     events: list[dict[str, Any]] = []
     members: list[dict[str, Any]] = []
     for touchpoint in rows["touchpoints"]:
@@ -242,4 +252,9 @@ def _event(number: int, person: str, like: dict[str, Any], at: datetime) -> dict
 
 
 def _member(event: dict[str, Any], journey_id: str, number: int) -> dict[str, Any]:
-    return {"journey_id": journey_id, "touchpoint_number": number, "event_id": event["event_id"], "joined_by": "case_key"}
+    return {
+        "journey_id": journey_id,
+        "touchpoint_number": number,
+        "event_id": event["event_id"],
+        "joined_by": "case_key",
+    }

@@ -105,10 +105,14 @@ def test_ocel_has_every_object_and_each_event_once(world: tuple[Rows, Staging], 
     pairs = set(zip(related["ocel:eid"], related["ocel:oid"], strict=True))
     assert pairs == {(member["event_id"], member["journey_id"]) for member in members}
     activity = {event["event_id"]: visible(event["activity"]) for event in rows["events"]}
-    assert dict(zip(ocel.events["ocel:eid"], ocel.events["ocel:activity"], strict=True)) == {e: activity[e] for e in events}
+    assert dict(zip(ocel.events["ocel:eid"], ocel.events["ocel:activity"], strict=True)) == {
+        e: activity[e] for e in events
+    }
 
 
-def test_ocel_in_sqlite_is_whole_in_spite_of_names_that_look_like_sql(world: tuple[Rows, Staging], tmp_path: Path) -> None:
+def test_ocel_in_sqlite_is_whole_in_spite_of_names_that_look_like_sql(
+    world: tuple[Rows, Staging], tmp_path: Path
+) -> None:
     _, staging = world
     export_ocel(staging, tmp_path / "log.sqlite")
     with sqlite3.connect(tmp_path / "log.sqlite") as con:
@@ -122,7 +126,10 @@ def test_ocel_in_sqlite_is_whole_in_spite_of_names_that_look_like_sql(world: tup
         (Selection(journey_types=("buy",)), {"journey_type": "buy"}),
         (Selection(persona="family"), {"persona": "family"}),
         (Selection(status="open"), {"status": "open"}),
-        (Selection(journey_types=("buy", "moving"), persona="single", status="completed"), {"persona": "single", "status": "completed"}),
+        (
+            Selection(journey_types=("buy", "moving"), persona="single", status="completed"),
+            {"persona": "single", "status": "completed"},
+        ),
     ],
 )
 def test_filters(world: tuple[Rows, Staging], tmp_path: Path, selection: Selection, where: dict[str, Any]) -> None:
@@ -151,7 +158,9 @@ def test_mystery_guests_only_when_asked_for(world: tuple[Rows, Staging], tmp_pat
     assert everyone.journeys == len(rows["journeys"]) > len(chosen(rows)[0])
 
 
-def test_what_cannot_be_written_says_what_can(world: tuple[Rows, Staging], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_written_says_what_can(
+    world: tuple[Rows, Staging], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, staging = world
     with pytest.raises(KlantspoorError, match=r"\.jsonocel or \.xmlocel or \.sqlite"):
         export_ocel(staging, tmp_path / "log.csv")

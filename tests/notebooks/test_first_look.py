@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def test_is_kept_without_outputs(notebook: nbformat.NotebookNode) -> None:
 
 def test_every_code_cell_is_introduced(notebook: nbformat.NotebookNode) -> None:
     kinds = [cell.cell_type for cell in notebook.cells]
-    assert all(before == "markdown" for before, kind in zip(kinds, kinds[1:], strict=False) if kind == "code")
+    assert all(before == "markdown" for before, kind in itertools.pairwise(kinds) if kind == "code")
 
 
 def test_runs_and_shows_the_figures(notebook: nbformat.NotebookNode, tmp_path: Path) -> None:

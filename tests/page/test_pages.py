@@ -68,7 +68,9 @@ class Reader(HTMLParser):
 def test_a_page_for_each_journey_type_and_an_index(pages: dict[str, str]) -> None:
     assert list(pages) == ["moving.html", "outage.html", "index.html"]
     index = Reader(pages["index.html"])
-    links = [attributes["href"] for tag, attributes in index.tags if tag == "a" and attributes.get("href") != "#content"]
+    links = [
+        attributes["href"] for tag, attributes in index.tags if tag == "a" and attributes.get("href") != "#content"
+    ]
     assert links == ["moving.html", "outage.html"]
     assert "no file came last night" in index.text
 

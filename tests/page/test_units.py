@@ -30,7 +30,8 @@ def test_durations(value: float | None, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(None, "–"), (0, "0 %"), (0.001, "under 1 %"), (0.426, "43 %"), (0.999, "over 99 %"), (1, "100 %")]
+    ("value", "said"),
+    [(None, "–"), (0, "0 %"), (0.001, "under 1 %"), (0.426, "43 %"), (0.999, "over 99 %"), (1, "100 %")],
 )
 def test_shares(value: float | None, said: str) -> None:
     assert units.share(value) == said

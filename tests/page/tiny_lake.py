@@ -48,7 +48,7 @@ def publish(folder: Path) -> Path:
             by_start = tiny.TABLES[name].partition == "the journey's start" and name != "journeys"
             months = [starts[journey] for journey in table["journey_id"].to_pylist()] if by_start else None
             staging.write(name, table, months=tiny.pa.array(months) if months is not None else None)
-        staging.extra("models")
+        staging.extra("models")  # noqa: S610 (not Django's)
         write(tiny.make_project(str(folder)), staging)
         lake.publish(staging)
     return folder

@@ -36,10 +36,12 @@ _MAP = """
 select v.journey_type, v.persona, v.month, v.phase, any_value(v.phase_number) as phase_number,
        coalesce(v.month = '2026-06', false) as is_provisional, count(distinct v.journey_id) as journeys,
        count(distinct v.person_id) as persons, count(*) as visits, sum(v.touchpoints)::bigint as touchpoints,
-       median(v.dwell_seconds) / 3600 as dwell_median_hours, quantile_cont(v.dwell_seconds, 0.9) / 3600 as dwell_p90_hours,
+       median(v.dwell_seconds) / 3600 as dwell_median_hours,
+       quantile_cont(v.dwell_seconds, 0.9) / 3600 as dwell_p90_hours,
        any_value(w.wait_median_hours) as wait_median_hours, any_value(w.wait_p90_hours) as wait_p90_hours,
        {sums}, any_value(m.channel_mix) as channel_mix,
-       coalesce(count(*) filter (v.is_last and v.status = 'abandoned') / nullif(count(*) filter (v.status <> 'open'), 0), 0)
+       coalesce(count(*) filter (v.is_last and v.status = 'abandoned')
+         / nullif(count(*) filter (v.status <> 'open'), 0), 0)
          as drop_off_share
 from {cube_visits} v
 left join (select journey_type, persona, month, from_phase, median(hours) as wait_median_hours,
@@ -63,7 +65,7 @@ select journey_type, persona, month, '{level}' as level, from_{step} as from_ste
          / sum(sum(organisation + partner)) over (partition by journey_type, persona, month), 0) as blame_share,
        count(*) filter (is_open) as open_waits, coalesce(sum(hours) filter (is_open), 0) as open_wait_total_hours
 from {cube_waits} group by journey_type, persona, month, from_{step}, to_{step}
-having count(distinct person_id) >= {smallest}
+qualify count(distinct person_id) >= {smallest}
 """
 
 TURNS = ("organisation", "partner", "customer", "nobody", "undetermined")
@@ -101,7 +103,12 @@ def _queries() -> dict[str, list[str]]:
         + ["coalesce(sum(partner), 0) as partner_cause_hours"]
     )
     sums = ", ".join(f"coalesce(any_value(w.{t}_wait_hours), 0) as {t}_wait_hours" for t in TURNS)
-    shared = {"cube_visits": _cube("visits_of"), "cube_waits": _cube("waits_of"), "smallest": SMALLEST, "totals": totals}
+    shared = {
+        "cube_visits": _cube("visits_of"),
+        "cube_waits": _cube("waits_of"),
+        "smallest": SMALLEST,
+        "totals": totals,
+    }
     levels = (("phase", "phase"), ("touchpoint", "activity"))
     return {
         "journey_map": [_MAP.format(sums=sums, **shared)],

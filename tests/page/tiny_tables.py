@@ -7,6 +7,7 @@ Forty people move house (some give up, some still wait), three report an outage 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from klantspoor.project.model import Project
 
 AS_OF = datetime(2026, 6, 14, 3, 0, tzinfo=UTC)
 RUN_ID = "tiny-run"
-HOSTILE = '<script>alert("x")</script> & \'quoted\' =1+1'
+HOSTILE = "<script>alert(\"x\")</script> & 'quoted' =1+1"
 LONG = "Lange activiteit " + "x" * 10_000
 SOME_ATTRIBUTES = '{"page": "/verhuizen"}'
 
@@ -75,7 +76,12 @@ OUTAGE: dict[str, Any] = {
 def make_project(root: str = "tiny") -> Project:
     """The project as loaded; `root` is its folder, which need not exist."""
     return Project.model_validate(
-        {"root": root, "file": PROJECT_FILE, "sources": {"crm": SOURCE}, "journeys": {"moving": MOVING, "outage": OUTAGE}}
+        {
+            "root": root,
+            "file": PROJECT_FILE,
+            "sources": {"crm": SOURCE},
+            "journeys": {"moving": MOVING, "outage": OUTAGE},
+        }
     )
 
 
@@ -126,7 +132,12 @@ class Story:
             }
         )
         self.tables["touchpoint_events"].append(
-            {"journey_id": self.journey, "touchpoint_number": touchpoint, "event_id": event, "joined_by": self.joined_by}
+            {
+                "journey_id": self.journey,
+                "touchpoint_number": touchpoint,
+                "event_id": event,
+                "joined_by": self.joined_by,
+            }
         )
         return event
 
@@ -153,7 +164,9 @@ class Story:
                 "previous_phase": last["phase"] if last else None,
             }
         )
-        return self._event(activity, started, number, channel=channel, initiator=who, ended_at=self.at if minutes else None)
+        return self._event(
+            activity, started, number, channel=channel, initiator=who, ended_at=self.at if minutes else None
+        )
 
     def wait(self, *stretches: tuple[str, str, float, str | None, str | None], is_open: bool = False) -> None:
         for number, (turn, cause, hours, activity, team) in enumerate(stretches, start=1):
@@ -216,8 +229,10 @@ class Story:
                 "phase_variant_id": _hex("|".join(t["phase"] for t in self.touches), 32),
                 "touchpoints": len(self.touches),
                 "channels": len(set(channels)),
-                "channel_switches": sum(a != b for a, b in zip(channels, channels[1:], strict=False)),
-                "lead_time_seconds": None if status == "open" else int((last - self.touches[0]["started_at"]).total_seconds()),
+                "channel_switches": sum(a != b for a, b in itertools.pairwise(channels)),
+                "lead_time_seconds": None
+                if status == "open"
+                else int((last - self.touches[0]["started_at"]).total_seconds()),
                 **{f"{turn}_wait_seconds": seconds for turn, seconds in turns.items()},
                 "is_mystery_guest": False,
             }
@@ -298,7 +313,9 @@ def _moving(number: int, tables: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def _outage(number: int, tables: dict[str, list[dict[str, Any]]]) -> None:
-    story = Story(number, "outage", datetime(2026, 5, 2, 18, number, tzinfo=UTC), tables, persona="tenant", joined_by="stream")
+    story = Story(
+        number, "outage", datetime(2026, 5, 2, 18, number, tzinfo=UTC), tables, persona="tenant", joined_by="stream"
+    )
     story.touch("noticing", "Outage reported", "phone", "customer", 4, joined_by="opening")
     story.wait(("organisation", "unexplained", 4.0, None, None))
     story.touch("repair", "Engineer came", "visit", "organisation", 45)

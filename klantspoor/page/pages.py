@@ -1,7 +1,7 @@
 """Write the map pages of a version: a self-contained page per journey type, and an index.
 
-Templates and files only: figures come from `figures`, wording of numbers from `units`. Everything that came from data or
-from a project file reaches the HTML through Jinja's autoescaping.
+Templates and files only: figures come from `figures`, wording of numbers from `units`. Everything that came from data
+or from a project file reaches the HTML through Jinja's autoescaping.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from klantspoor.page import bars, units
 from klantspoor.page.figures import LEAST_ANSWERS, WORST, JourneyPage, collect, fetch
-from klantspoor.project.model import Project
 
 if TYPE_CHECKING:
+    import duckdb
+    from jinja2 import Environment
+
     from klantspoor.lake import Staging
+    from klantspoor.project.model import Project
 
 _LONGEST_TITLE = 400
 
@@ -29,9 +29,10 @@ def write(project: Project, staging: Staging) -> list[Path]:
     Returns:
         The files written, the index last.
     """
+    folder = staging.extra("pages")  # noqa: S610 (not Django's)
     connection = staging.connect()
     try:
-        return write_pages(project, connection, staging.extra("pages"), staging.as_of, staging.run_id)
+        return write_pages(project, connection, folder, staging.as_of, staging.run_id)
     finally:
         connection.close()
 
@@ -66,6 +67,8 @@ def _legend(page: JourneyPage) -> list[str]:
 
 
 def _environment(zone: str) -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

@@ -1,0 +1,43 @@
+"""Intake: what landed goes into the ledger."""
+
+import dagster as dg
+
+from assets.reporting import step
+from assets.specs import OWNERS
+from pipelines.resources import Night
+
+
+@dg.asset(
+    name="ledger",
+    group_name="intake",
+    kinds={"parquet"},
+    owners=OWNERS,
+    description="Every file taken in, for ever: its events as read, identifiers seen together, and quarantine.",
+)
+def ledger(night: Night) -> dg.MaterializeResult:
+    """Take in what landed; a disk or network that fails is tried again, a mistake is not."""
+    from klantspoor.intake import take_in
+
+    with step(night.staging, "ledger") as noted:
+        try:
+            report = take_in(night.project, night.lake.root, night.staging.as_of)
+        except OSError as error:
+            raise dg.RetryRequested(max_retries=2, seconds_to_wait=10) from error
+        noted.rows_in = report.total("rows_read")
+        left = [*report.of("refused"), *report.of("changing")]
+        noted.facts = {
+            "used": len(report.of("used")),
+            "quarantined": [f"{file.file}: {file.reason}" for file in report.of("quarantined")],
+            "left": [f"{file.file}: {file.detail}" for file in left],
+            "events": report.total("events_made"),
+        }
+        noted.odd = "; ".join([*noted.facts["quarantined"], *noted.facts["left"]]) or None
+    return dg.MaterializeResult(
+        metadata={
+            "new files": noted.facts["used"],
+            "quarantined files": noted.facts["quarantined"],
+            "files left for later": noted.facts["left"],
+            "new rows": noted.rows_in,
+            "known files": len(report.of("known")),
+        }
+    )

@@ -1,0 +1,1 @@
+"""The dictionary and the domain's rules as Great Expectations suites, and the bridge that judges tables with them."""

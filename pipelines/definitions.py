@@ -1,0 +1,33 @@
+"""Everything Dagster loads. No asset, rule or timing is written here."""
+
+import dagster as dg
+
+from assets import events, identity, intake, journeys, marts, mining, page, publication
+from pipelines.jobs import nightly
+from pipelines.resources import Night
+from pipelines.schedules import nightly_schedule
+from pipelines.sensors import landing_sensor
+
+defs = dg.Definitions(
+    assets=[
+        intake.ledger,
+        identity.identity,
+        events.events,
+        journeys.journeys,
+        *marts.marts,
+        mining.models,
+        page.pages,
+        publication.publication,
+    ],
+    asset_checks=[
+        identity.identity_checks,
+        events.events_checks,
+        journeys.journeys_checks,
+        marts.marts_checks,
+    ],
+    jobs=[nightly],
+    schedules=[nightly_schedule()],
+    sensors=[landing_sensor],
+    resources={"night": Night()},
+    executor=dg.in_process_executor,
+)
