@@ -6,6 +6,9 @@ from assets.reporting import step
 from assets.specs import OWNERS
 from pipelines.resources import Night
 
+RETRIES = 2
+RETRY_SECONDS = 10
+
 
 @dg.asset(
     name="ledger",
@@ -22,7 +25,7 @@ def ledger(night: Night) -> dg.MaterializeResult:
         try:
             report = take_in(night.project, night.lake.root, night.staging.as_of)
         except OSError as error:
-            raise dg.RetryRequested(max_retries=2, seconds_to_wait=10) from error
+            raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS) from error
         noted.rows_in = report.total("rows_read")
         left = [*report.of("refused"), *report.of("changing")]
         noted.facts = {

@@ -46,7 +46,9 @@ def demo(
     with console.status(f"Simulating {customers:,} customers for {days} days"):
         made = _simulation(root).generate(folder, customers=customers, days=days, seed=seed)
     _make_key(folder)
-    say(f"Made the demo project {folder}: {customers:,} customers, {days} days, seed {seed}, in {max(1, round(made.seconds))} s.")
+    say(
+        f"Made the demo project {folder}: {customers:,} customers, {days} days, seed {seed}, in {max(1, round(made.seconds))} s."
+    )
     console.print(plain(f"  {folder}/landing    the files its systems exported", "dim"))
     console.print(plain(f"  {folder}/truth      what really happened; the nightly job never reads it", "dim"))
     say(f"Next: klantspoor run --project {folder}")

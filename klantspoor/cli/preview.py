@@ -127,12 +127,13 @@ def _places(project: Project, source: str, event: dict[str, Any]) -> Iterator[tu
         if role == NO_ROLE:
             continue
         where, matcher = _matchers(journey)[int(rules.rank[0])]
-        phase = int(rules.phase[0])
         place = {"unphased": "a contact in no phase", "answer": "a survey answer", "internal": "an internal step"}.get(
             ROLE_NAMES[role], ""
         )
         if role == PHASE:
-            place = f"phase {phase + 1}, {_short(journey.phases[phase].says)}"
+            place = _phases(journey, sorted({int(phase) for phase in rules.phase_after[0] if phase >= 0}))
+        if rules.companion[0]:
+            place += ", but only in the company of other events of its contact"
         declared = f"; the source declares it {kind.declared_visibility}" if kind.declared_visibility else ""
         yield name, place, f"by {where} {_said(matcher)}{declared}"
         turn = int(rules.turn[0])
@@ -140,6 +141,12 @@ def _places(project: Project, source: str, event: dict[str, Any]) -> Iterator[tu
             yield f"{name} turn", _TURNS[TURN_NAMES[turn]], f"by turns.{_turn_matcher(journey, TURN_NAMES[turn], kind)}"
         elif role in (PHASE, ROLE_NAMES.index("unphased")):
             yield f"{name} turn", "as it was", "nothing is declared for it"
+
+
+def _phases(journey: JourneyFile, phases: list[int]) -> str:
+    """The phase; of an activity that several list, all of them."""
+    names = " or ".join(f"phase {phase + 1}, {_short(journey.phases[phase].says)}" for phase in phases)
+    return f"{names}: the first that is not before the phase the customer is in" if len(phases) > 1 else names
 
 
 def _matchers(journey: JourneyFile) -> list[tuple[str, ActivityMatcher]]:

@@ -1,7 +1,7 @@
 """From the gate's answer to canonical events: everything is judged, pseudonymised and given its final form.
 
-One `EventMaker` makes one of the events that a row of a source may hold, a batch at a time. A row whose event is bad gets
-its reasons in `Faults` and no event.
+One `EventMaker` makes one of the events that a row of a source may hold, a batch at a time. A row whose event is bad
+gets its reasons in `Faults` and no event.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class EventMaker:
         return Made(events, resolved, int((~usable & ~chosen.bad).sum()))
 
     def make_links(self, chosen: Selection, numbers: Positions) -> pa.Table:
-        """The identifiers of reference rows: `row_number`, `occurred_at` (else the landing), `persona`, `identifiers`."""
+        """Links of reference rows: `row_number`, `occurred_at` (else the landing), `persona`, `identifiers`."""
         chosen.blame_failures()
         at = np.full(len(chosen), int(self._landed_at.timestamp() * 1_000_000), np.int64)
         values = chosen.column("occurred_at")
@@ -269,7 +269,7 @@ class EventMaker:
         return columns, usable
 
     def _ids(self, chosen: Selection) -> pa.Array:
-        """`source_event_id`: as it is where it is not personal, else a pseudonym; of the whole row where there is none."""
+        """`source_event_id`: plain where it is not personal, else a pseudonym; of the whole row where there is none."""
         slot = chosen.plan.slots.get("id")
         texts = chosen.text("id")
         if slot is not None and slot.personal:

@@ -50,7 +50,7 @@ class CsvFile:
         return found
 
     def _first_record(self, text: str) -> tuple[list[str], str] | None:
-        """The first record that is not blank and what follows it; None where `text` ends before the record surely does."""
+        """The first record that is not blank and what follows it; None where `text` may end before the record does."""
         lines = io.StringIO(text, newline="")
         records = csv.reader(
             lines,
@@ -93,10 +93,12 @@ class CsvFile:
             # Arrow's message holds the row's text, so it is not repeated.
             raise IntakeError(
                 "unreadable_file",
-                f"after record {next_number - 1} comes one of more than {ROW_BYTES >> 20} MB: a quote that is never closed?",
+                f"after record {next_number - 1} comes one over {ROW_BYTES >> 20} MB: a quote that is never closed?",
             ) from None
         if self._swallowed is not None:
-            raise IntakeError("unreadable_file", f"record {self._swallowed} has a quote that is never closed; deliver it again")
+            raise IntakeError(
+                "unreadable_file", f"record {self._swallowed} has a quote that is never closed; deliver it again"
+            )
         if malformed:
             none = pa.table({name: pa.array([], pa.string()) for name in wanted})
             yield RawBatch(none, np.array([], np.int64), tuple(malformed))
@@ -137,7 +139,7 @@ class CsvFile:
 
 
 def decimal_point(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """ "1.234,5" becomes "1234.5"; a text that is no number with a decimal comma stays as it is."""
+    """Makes "1234.5" of "1.234,5"; a text that is no number with a decimal comma stays as it is."""
     plain = pc.replace_substring(pc.replace_substring(texts, ".", ""), ",", ".")
     return pc.if_else(pc.match_substring_regex(texts, _DECIMAL_COMMA), plain, texts)
 
@@ -145,7 +147,7 @@ def decimal_point(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 def _number_rows(
     rows: int, start: int, malformed: list[tuple[int, str]]
 ) -> tuple[Numbers, int, tuple[tuple[int, str], ...]]:
-    """Record numbers of the next `rows` good rows: counting on from `start`, past the malformed ones, which are taken out."""
+    """Record numbers of the next `rows` good rows: on from `start`, past the malformed ones, which are taken out."""
     if rows == 0:
         return np.array([], np.int64), start, ()
     bad = np.array([number for number, _ in malformed], np.int64)

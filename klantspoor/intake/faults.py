@@ -24,7 +24,7 @@ def shape(texts: pa.Array) -> pa.Array:
 
 
 def found(texts: pa.Array, *, personal: bool) -> pa.Array:
-    """ "found …" for messages about texts (n): the value, or if it is personal only its shape and length."""
+    """What was found, for messages about texts (n): the value, or if it is personal only its shape and length."""
     texts = texts.cast(pa.string())
     if personal:
         length = pc.utf8_length(texts).cast(pa.string())

@@ -14,7 +14,10 @@ from klantspoor.intake.sandbox import literal
 from klantspoor.intake.tools import Tools
 from klantspoor.project.sql import quote
 
-_SAID = ["version", "occurred_at", "ended_at", "need_started_at", "tie_order", "activity", "channel", "initiator", "team", "topic", "outcome", "persona", "account_id", "instrument", "score"]
+_SAID = (
+    *("version", "occurred_at", "ended_at", "need_started_at", "tie_order", "activity", "channel", "initiator", "team"),
+    *("topic", "outcome", "persona", "account_id", "instrument", "score"),
+)
 """What an event says, besides case keys, attributes and identifiers: two deliveries that agree in it are duplicates."""
 
 
@@ -46,7 +49,7 @@ def finish(tools: Tools, plan: EventPlan, draft: pa.Table, identifiers: list[str
         "row_number": draft.column("row"),
     }
     computed = {name: answer.column(name) for name in ("event_id", "content", "attributes")}
-    columns = [constant.get(n, computed[n] if n in computed else None) for n in schema.names]
+    columns = [constant.get(n, computed.get(n)) for n in schema.names]
     filled = [draft.column(n) if c is None else c for n, c in zip(schema.names, columns, strict=True)]
     return pa.table(filled, names=schema.names).cast(schema)
 

@@ -22,7 +22,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """The gate's answer for a batch of n rows: per slot name its values (n) and, where any did, which rows failed (n)."""
+    """The gate's answer for a batch of n rows: per slot its values (n) and, where any did, which rows failed (n)."""
 
     values: dict[str, pa.Array]
     failed: dict[str, Mask]
@@ -63,7 +63,7 @@ class Gate:
     def evaluate(self, table: pa.Table) -> Evaluated:
         """Computes every slot for every row of a batch.
 
-        The quick way is tried first; only if some row raises an error is the batch computed again with each failure caught.
+        The quick way is tried first; only if some row raises an error is all computed again, with failures caught.
 
         Raises:
             IntakeError: `expression_failed`: an error that cannot be caught row by row.
@@ -86,7 +86,7 @@ class Gate:
         return f"SELECT {', '.join(slots) or '1 AS nothing'} FROM {self._source()}"
 
     def _careful(self) -> str:
-        """As `_quick`, but each value packed so that a null can be told from a failure; failures of dialect columns beside."""
+        """As `_quick`, but each value packed, so that a null can be told from a failure."""
         slots = [f"TRY(struct_pack(v := {_typed(slot)})) AS {slot.name}" for slot in self._plan.slots]
         outer = [f"{s.name}.v AS {s.name}, {self._failure(s)} AS {s.name}_failed" for s in self._plan.slots]
         flags = [f"__made_{number}_failed" for number in range(len(self._made))]

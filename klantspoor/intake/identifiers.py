@@ -68,7 +68,7 @@ class IdentifierMaker:
 
 
 def clean(texts: pa.Array, normalise: str) -> pa.Array:
-    """Identifier values (n) as they are compared: trimmed, and by their type's rule in lower case or digits only; blank is null."""
+    """Identifier values (n) as they are compared: trimmed, in lower case or digits only if so ruled; blank is null."""
     trimmed = pc.utf8_trim_whitespace(texts)
     if normalise == "lower":
         trimmed = pc.utf8_lower(trimmed)

@@ -91,9 +91,7 @@ class JsonlFile:
         plain = [name for name in names if not _many(self._reader.fields[name])]
         paths = ", ".join(literal(self._reader.fields[name]) for name in plain)
         columns = [
-            f"found[{plain.index(name) + 1}] AS {quote(name)}"
-            if name in plain
-            else f"CAST(to_json(json_extract(document, {literal(self._reader.fields[name])})) AS VARCHAR) AS {quote(name)}"
+            f"{f'found[{plain.index(name) + 1}]' if name in plain else self._all_of(name)} AS {quote(name)}"
             for name in names
         ]
         found = f"json_extract_string(document, [{paths}])" if plain else "NULL"
@@ -110,8 +108,11 @@ class JsonlFile:
             tuple((number, _MALFORMED) for number in numbers[~mask].tolist()),
         )
 
+    def _all_of(self, name: str) -> str:
+        return f"CAST(to_json(json_extract(document, {literal(self._reader.fields[name])})) AS VARCHAR)"
+
     def _look(self, lines: pa.Array) -> None:
-        """Strikes the fields that these lines have from those not yet seen, and notes the top-level keys for messages."""
+        """Strikes the fields that these lines have from those not yet seen; notes the top-level keys for messages."""
         unseen = sorted(self._unseen)
         if not unseen:
             return

@@ -59,8 +59,8 @@ def fingerprint(path: Path) -> Fingerprint:
 def find(landing: Path, source: str, globs: list[str], as_of: datetime) -> tuple[list[LandingFile], list[Refused]]:
     """A source's files, oldest landing first, then by name; and the ones that are refused.
 
-    A glob never leaves the landing folder: one with ".." or an absolute path finds nothing and is refused itself, and so is a
-    match that a symbolic link leads out. Names that begin with a dot are files still being delivered: not seen.
+    A glob never leaves the landing folder: one with ".." or an absolute path is refused itself, and so is a match that
+    a symbolic link leads out. Names that begin with a dot are files still being delivered: not seen.
     """
     found: dict[str, LandingFile] = {}
     refused: dict[str, Refused] = {}

@@ -1,6 +1,6 @@
 """The ledger on disk: one folder per file taken in, written aside, synced and renamed into place.
 
-Schemas of its Parquet files, reading it, and adding to it. What goes into a folder is decided in `klantspoor.intake.reading`.
+Schemas of its Parquet files, reading it, and adding to it. What goes into a folder: `klantspoor.intake.reading`.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def EVENTS_SCHEMA(case_keys: Sequence[str]) -> pa.Schema:  # noqa: N802 - read a
 class FileRecord:
     """What `file.json` says about one file taken in; every count is of this file alone.
 
-    `rows_read` counts data rows; those not ignored, reference or quarantined are held by events. `landed_at` is an aware UTC
-    datetime. `key_check` tells one pseudonymisation key from another without giving it away.
+    `rows_read` counts data rows; those not ignored, reference or quarantined are held by events. `landed_at` is an
+    aware UTC datetime. `key_check` tells one pseudonymisation key from another without giving it away.
     """
 
     source: str

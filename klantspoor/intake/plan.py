@@ -1,4 +1,4 @@
-"""Which expressions are computed for a file: its dialect, the columns that it must have, and what becomes of each value.
+"""Which expressions are computed for a file: its dialect, the columns that it must have, and what each is for.
 
 Nothing is computed here; `klantspoor.intake.gate` does that.
 """
@@ -38,7 +38,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class EventPlan:
-    """One event that a row may hold. `slots` are keyed as in the project file: "activity", "case_keys.order", "identifiers.0"."""
+    """One event that a row may hold; `slots` by their key: "activity", "case_keys.order", "identifiers.0"."""
 
     position: int
     mapping: ResolvedMapping
@@ -49,8 +49,8 @@ class EventPlan:
 class Plan:
     """Everything the gate needs to know about one file.
 
-    `wanted` are the raw columns to read; `absent` the optional ones that the file lacks; `slots` are all that is computed,
-    each once, however many events share it.
+    `wanted` are the raw columns to read; `absent` the optional ones that the file lacks; `slots` are all that is
+    computed, each once, however many events share it.
     """
 
     source: SourceFile
@@ -148,7 +148,7 @@ def _missing(source: SourceFile, dialect: Dialect, missing: list[str], columns: 
     where = f" (dialect {dialect.name}, the nearest of {len(source.dialects)})" if source.dialects else ""
     return IntakeError(
         "missing_column",
-        f"source {source.source}{where}: {' '.join(said)} Correct the mapping, add a dialect, or list it in optional_columns",
+        f"source {source.source}{where}: {' '.join(said)} Correct the mapping, add a dialect, or use optional_columns",
         missing[0],
     )
 

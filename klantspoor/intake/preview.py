@@ -25,8 +25,8 @@ from klantspoor.project.model import Project, SourceFile
 class PreviewRow:
     """One raw row and what it becomes.
 
-    `raw` has a text for each column, of personal ones only the shape. `outcome` is events, reference, ignored or quarantined;
-    `events` are canonical events as in the ledger; `reasons` are (reason, column, detail).
+    `raw` has a text for each column, of personal ones only the shape. `outcome` is events, reference, ignored or
+    quarantined; `events` are canonical events as in the ledger; `reasons` are (reason, column, detail).
     """
 
     file: str

@@ -1,7 +1,7 @@
 """Pseudonyms: HMAC-SHA256 with the project's key, computed for whole columns, and where that key comes from.
 
-The key is only ever a parameter of a query: never in SQL text, never in a message. What is pseudonymised, and how values are
-cleaned before, is decided by the callers.
+The key is only ever a parameter of a query: never in SQL text, never in a message. What is pseudonymised, and how
+values are cleaned before, is decided by the callers.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class RawBatch:
-    """Rows as the file has them: `table` (one column for each raw column asked for), and `numbers`, the rows' record numbers.
+    """Rows as the file has them: `table` (a column for each raw column asked for), and `numbers`, their record numbers.
 
     `malformed` are the numbers of records that are no rows, with what is wrong with them (never their text).
     """
@@ -75,7 +75,7 @@ def open_raw(path: Path, source: SourceFile) -> RawFile:
 
 
 def unique_names(header: Sequence[str]) -> list[str]:
-    """Column names as SQL can tell them apart: a name that came before (whatever its case) gets `_2`, `_3`, …; an empty one `column_N`."""
+    """Names as SQL can tell them apart: one that came before gets `_2`, `_3`, …; an empty one is `column_N`."""
     taken = {column_key(name) for name in header}
     seen: set[str] = set()
     names = []

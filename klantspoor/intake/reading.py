@@ -1,10 +1,11 @@
-"""One landing file from its bytes to a ledger folder's parts: read in batches, through the gate, each row given one outcome.
+"""One landing file from its bytes to a ledger folder's parts: read in batches, each row given one outcome.
 
 Where files come from and when a folder becomes part of the ledger is in `klantspoor.intake.take`.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from klantspoor.intake.sandbox import literal
 from klantspoor.intake.tools import Tools, case_keys
 from klantspoor.project.model import Project, SourceFile
 
+_LINK_BATCH = 100_000
 _LINK_ROWS = pa.schema(
     [
         ("row_number", pa.int64()),
@@ -63,7 +65,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """One batch, done: `events` (or, of a reference source, `links`), `quarantine`, and per good row whether it was ignored."""
+    """One batch, done: `events` (of a reference source `links`), `quarantine`, and which good rows were ignored."""
 
     events: pa.Table
     links: pa.Table
@@ -83,8 +85,8 @@ def read_file(project: Project, source: SourceFile, landed: LandingFile, key: by
         _write_links(aside, source, project.file.limits.memory_mb)
     except IntakeError as fault:
         reading.counts, reading.fault = Counts(), fault
-        for part in aside.iterdir():
-            part.unlink()
+        shutil.rmtree(aside)
+        aside.mkdir()
         write_table(aside / "events.parquet", EVENTS_SCHEMA(case_keys(source)).empty_table())
         write_table(aside / "links.parquet", LINKS_SCHEMA.empty_table())
         write_table(
@@ -101,7 +103,9 @@ def _read(
     reading.dialect = plan.dialect.name
     schema = EVENTS_SCHEMA(tools.case_keys)
     with (
-        pq.ParquetWriter(aside / "events.parquet", schema, compression="zstd") as events,
+        pq.ParquetWriter(
+            aside / "events.parquet", schema, compression="zstd", use_dictionary=_repetitive(schema)
+        ) as events,
         pq.ParquetWriter(aside / "link_rows.parquet", _LINK_ROWS, compression="zstd") as links,
         pq.ParquetWriter(aside / "quarantine.parquet", QUARANTINE_SCHEMA, compression="zstd") as quarantine,
     ):
@@ -109,6 +113,12 @@ def _read(
             for writer, table in ((events, result.events), (links, result.links), (quarantine, result.quarantine)):
                 if table.num_rows:
                     writer.write_table(table)
+
+
+def _repetitive(schema: pa.Schema) -> list[str]:
+    """Columns worth a dictionary in Parquet: texts that are not made to be unique."""
+    unique = ("event_id", "source_event_id", "attributes")
+    return [field.name for field in schema if pa.types.is_string(field.type) and field.name not in unique]
 
 
 class Passage:
@@ -158,7 +168,7 @@ class Passage:
         bad = faults.mask()
         ignored = ~held & ~bad
         result = BatchResult(
-            _in_order(pa.concat_tables(events)),
+            _in_order(events),
             pa.concat_tables(links),
             faults.table(batch.numbers, batch.malformed),
             ignored,
@@ -180,7 +190,7 @@ class Passage:
         *,
         default: bool,
     ) -> Mask:
-        """For which rows (n) a condition holds; `default` where there is none. A row for which it fails gets its reason."""
+        """For which rows (n) a condition holds; `default` where there is none. Rows it fails for get their reason."""
         if slot is None:
             return np.full(len(batch.numbers), default)
         failed = np.flatnonzero(fails(slot))
@@ -207,25 +217,39 @@ def _numbered(events: pa.Table, batch: RawBatch) -> pa.Table:
     return events.set_column(0, events.schema.field("row_number"), numbers)
 
 
-def _in_order(events: pa.Table) -> pa.Table:
-    """By row, then by position: as the file has them."""
+def _in_order(parts: list[pa.Table]) -> pa.Table:
+    """The events of a batch by row, then by position: as the file has them."""
+    events = pa.concat_tables(parts)
+    if sum(part.num_rows > 0 for part in parts) <= 1:
+        return events  # one kind of event is in order already
     return events.sort_by([("row_number", "ascending"), ("position", "ascending")])
 
 
 def _write_links(aside: Path, source: SourceFile, memory_mb: int) -> None:
     """`links.parquet` from the rows just written: one for each distinct set of identifiers."""
-    rows = aside / ("link_rows.parquet" if source.kind == "reference" else "events.parquet")
+    rows = literal(str(aside / ("link_rows.parquet" if source.kind == "reference" else "events.parquet")))
     links = aside / "links.parquet"
-    with closing(
-        duckdb.connect(config={"threads": 1, "memory_limit": f"{memory_mb}MB", "temp_directory": str(aside / "spill")})
-    ) as con:
-        con.execute(
-            f"""COPY (
-                SELECT list_sort(identifiers) AS identifiers, min(occurred_at) AS first_seen, max(occurred_at) AS last_seen,
-                    count(DISTINCT row_number) AS rows,
-                    arg_max(persona, (occurred_at, row_number)) FILTER (persona IS NOT NULL) AS persona
-                FROM read_parquet({literal(str(rows))}) WHERE len(identifiers) > 0 GROUP BY 1 ORDER BY 1
-            ) TO {literal(str(links))} (FORMAT parquet, COMPRESSION zstd)"""
+    spill = aside / "spill"
+    # A row with several events counts once. Where a row has one, sets are sorted after the first grouping: cheaper.
+    several = len(source.events) > 1
+    kept, count = ("list_sort(identifiers)", "count(DISTINCT row_number)") if several else ("identifiers", "count(*)")
+    query = f"""
+        WITH sets AS (
+            SELECT {kept} AS kept, min(occurred_at) AS first_seen, max(occurred_at) AS last_seen, {count} AS rows,
+                arg_max({{'persona': persona, 'at': (occurred_at, row_number)}}, (occurred_at, row_number))
+                    FILTER (persona IS NOT NULL) AS persona
+            FROM read_parquet({rows}) WHERE len(identifiers) > 0 GROUP BY 1
         )
-    write_table(links, pq.read_table(links).cast(LINKS_SCHEMA))
+        SELECT list_sort(kept) AS identifiers, min(first_seen) AS first_seen, max(last_seen) AS last_seen,
+            CAST(sum(rows) AS BIGINT) AS rows, arg_max(persona.persona, persona.at) AS persona
+        FROM sets GROUP BY 1 ORDER BY 1"""
+    settings = {"threads": 1, "memory_limit": f"{memory_mb}MB", "temp_directory": str(spill)}
+    with (
+        closing(duckdb.connect(config=settings)) as con,
+        pq.ParquetWriter(links, LINKS_SCHEMA, compression="zstd") as writer,
+    ):
+        for batch in con.sql(query).to_arrow_reader(_LINK_BATCH):
+            writer.write_table(pa.Table.from_batches([batch]).cast(LINKS_SCHEMA))
     (aside / "link_rows.parquet").unlink()
+    if spill.exists():
+        shutil.rmtree(spill)

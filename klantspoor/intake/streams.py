@@ -1,6 +1,6 @@
 """From a file's bytes to clean UTF-8, as a stream: gzip, any encoding Python knows, the byte order mark.
 
-Nothing here knows about rows or columns. Every fault of the bytes is raised as an IntakeError that quarantines the file.
+Nothing here knows about rows or columns. Faults of the bytes are raised as an IntakeError that quarantines the file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from klantspoor.errors import IntakeError
 
@@ -29,7 +29,7 @@ def byte_chunks(path: Path) -> Iterator[bytes]:
     packed = path.name.lower().endswith(".gz")
     try:
         with path.open("rb") as file:
-            stream: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file
+            stream = cast(IO[bytes], gzip.GzipFile(fileobj=file) if packed else file)
             first = stream.read(CHUNK_BYTES)
             if not packed and first.startswith(_GZIP_MAGIC):
                 raise IntakeError(
@@ -52,8 +52,8 @@ def text_chunks(path: Path, encoding: str) -> Iterator[str]:
     """The file's text in chunks of about a million characters, without a byte order mark.
 
     Raises:
-        IntakeError: `unreadable_file` (see `byte_chunks`), `empty_file`, or `wrong_encoding` with the place of the first
-            byte that does not fit.
+        IntakeError: `unreadable_file` (see `byte_chunks`), `empty_file`, or `wrong_encoding` with the place of the
+            first byte that does not fit.
     """
     try:
         decoder = codecs.getincrementaldecoder(encoding)("strict")
@@ -91,7 +91,7 @@ def _wrong_encoding(error: UnicodeError, encoding: str, place: int, length: int)
         where = f" at byte {offset} (0x{error.object[error.start]:02x})"
     return IntakeError(
         "wrong_encoding",
-        f"it is not {encoding}{where}; set the reader's encoding to the one it is written in, such as utf-8 or windows-1252",
+        f"it is not {encoding}{where}; set the reader's encoding to the one it has, such as utf-8 or windows-1252",
     )
 
 

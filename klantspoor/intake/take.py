@@ -26,8 +26,8 @@ Outcome = Literal["used", "quarantined", "known", "changing", "refused"]
 class FileResult:
     """What became of one landing file this time.
 
-    `used` and `quarantined`: now in the ledger, as `sequence`. `known`: its content was read before. `changing`: it changed
-    or vanished while it was read, and is left for the next night. `refused`: see `detail`, which says why wherever there is a why.
+    `used` and `quarantined`: now in the ledger, as `sequence`. `known`: its content was read before. `changing`: it
+    changed or vanished while it was read, and is left for the next night. `refused`: not opened. `detail` says why.
     """
 
     source: str
@@ -61,8 +61,8 @@ def take_in(
 ) -> IntakeReport:
     """Reads every landing file whose content is new into the ledger of the lake.
 
-    Files are taken in the order in which they landed (mtime, never later than `as_of`), then by name. What cannot be used is
-    quarantined and said in the report; it stops nothing.
+    Files are taken in the order in which they landed (mtime, never later than `as_of`), then by name. What cannot be
+    used is quarantined and said in the report; it stops nothing.
 
     Args:
         project: a loaded, valid project.
@@ -81,7 +81,7 @@ def take_in(
     key = project_key(project)
     ledger = Ledger(lake_root)
     with ledger.writing():
-        intake = _Intake(project, ledger, key, progress or (lambda line: None))
+        intake = _Intake(project, ledger, key, progress or (lambda _: None))
         return IntakeReport(as_of, tuple(intake.run(as_of)))
 
 

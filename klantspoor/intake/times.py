@@ -1,7 +1,7 @@
 """Times as a source writes them, read into UTC instants, each with a verdict.
 
-Formats, epochs, typed columns and offsets are understood here; what becomes of a row whose time is bad is decided by the
-caller. Instants are int64 microseconds since 1970 UTC.
+Formats, epochs, typed columns and offsets are understood here; what becomes of a row whose time is bad is decided by
+the caller. Instants are int64 microseconds since 1970 UTC.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Read times (n): instants, verdicts (see `Verdict`; an instant counts only where FINE), and which a rule resolved."""
+    """Read times (n): instants, verdicts (an instant counts only where FINE), and which a rule resolved."""
 
     at: Micros
     verdict: npt.NDArray[np.uint8]
@@ -137,7 +137,8 @@ def _strptime(text: str, formats: list[str]) -> str:
         return "NULL::BIGINT"
     listed = ", ".join(literal(f) for f in formats)
     # DuckDB reads the words "infinity" and "epoch" as times, whatever the format.
-    return f"CASE WHEN lower(t) IN ('infinity', '-infinity', 'epoch') THEN NULL ELSE epoch_us(try_strptime({text}, [{listed}])) END"
+    read = f"epoch_us(try_strptime({text}, [{listed}]))"
+    return f"CASE WHEN lower(t) IN ('infinity', '-infinity', 'epoch') THEN NULL ELSE {read} END"
 
 
 def _texts(values: pa.Array) -> pa.Array:

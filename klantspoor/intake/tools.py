@@ -1,4 +1,4 @@
-"""What the events of one file are made with: readers of times, makers of pseudonyms and identifiers, on one connection."""
+"""What the events of one file are made with: times, pseudonyms and identifiers, on one connection."""
 
 from __future__ import annotations
 

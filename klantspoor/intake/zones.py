@@ -1,7 +1,7 @@
 """Local times to UTC for whole columns, and which local times do not exist or exist twice.
 
-From Python's zoneinfo (so that a machine without a time zone database needs only the tzdata package), by one look-up in a
-sorted table of the zone's changes. Times are int64 microseconds since 1970.
+From Python's zoneinfo (so that a machine without a time zone database needs only the tzdata package), by one look-up
+in a sorted table of the zone's changes. Times are int64 microseconds since 1970.
 """
 
 from __future__ import annotations

@@ -99,6 +99,7 @@ class _TypeSheet:
     rules: TypeRules
     role: npt.NDArray[np.int8]
     loose: Bools
+    companion: Bools
     founded: list[Ints] = field(default_factory=list)
     direct_event: list[Ints] = field(default_factory=list)
     direct_journey: list[Ints] = field(default_factory=list)
@@ -140,14 +141,17 @@ def find_members(events: Slice, traits: KindTraits, rules: list[TypeRules]) -> M
     named = np.concatenate([_NONE, *(event for sheet in sheets if sheet.rules.key for event in sheet.direct_event)])
     for sheet in sheets:
         sheet.loose[named] = False
+        sheet.companion[named] = False
         sheet.directs = _directs(events, sheet)
-    loose = _join_loose(events, traits, person, sheets)
+    contact = _all_contacts(events, traits, person, sheets)
+    loose = _join_loose(events, contact, person, sheets)
     for sheet in sheets:
         _openings_without_key(events, person, sheet, loose.event)
         sheet.directs = _directs(events, sheet)
+    companions = _join_companions(events, contact, sheets, loose)
     cases = [_answers_by_case(events, person, sheet, number) for number, sheet in enumerate(sheets)]
     answers = _answers_without_case(events, person, sheets, np.concatenate([part.event for part in cases]))
-    return _gather(sheets, [loose, answers, *cases])
+    return _gather(sheets, [loose, companions, answers, *cases])
 
 
 def _several_accounts(person: Ints, account: npt.NDArray[np.uint64], rows: Ints) -> Bools:
@@ -167,22 +171,27 @@ def _several_accounts(person: Ints, account: npt.NDArray[np.uint64], rows: Ints)
 def _direct_members(events: Slice, person: Ints, rules: TypeRules) -> _TypeSheet:
     """Rules 1 and 2 for one type, and which of its events they leave loose."""
     role = rules.role[events.kind]
-    sheet = _TypeSheet(rules, role, np.zeros(len(events), dtype=bool))
+    sheet = _TypeSheet(rules, role, np.zeros(len(events), dtype=bool), np.zeros(len(events), dtype=bool))
     rows = np.flatnonzero((role != NO_ROLE) & (role != ANSWER))
+    company = rules.companion[events.kind[rows]]
     if rules.key is not None:
         key = events.keys.get(rules.key)
-        keyed = rows if key is None else rows[key[rows] != 0]
-        sheet.loose[rows] = True
+        keyed = rows[:0] if key is None else rows[key[rows] != 0]
+        sheet.loose[rows[~company]] = True
+        sheet.companion[rows[company]] = True
         if key is not None and len(keyed):
             sheet.loose[keyed] = False
+            sheet.companion[keyed] = False
             _by_case(events, person, sheet, keyed, key)
         sheet.key = key
         return sheet
     several = _several_accounts(person, events.account, rows)
-    left = several & (events.account[rows] == 0)
+    left = several & (events.account[rows] == 0) & ~company
     sheet.loose[rows[left]] = True
-    stream = np.where(several, events.account[rows], np.uint64(0))[~left]
-    _by_streams(events, person, sheet, rows[~left], stream)
+    sheet.companion[rows[company]] = True
+    stream = np.where(several, events.account[rows], np.uint64(0))
+    streamed = ~left & ~company
+    _by_streams(events, person, sheet, rows[streamed], stream[streamed])
     return sheet
 
 
@@ -369,7 +378,7 @@ def _blocks(low: Ints, high: Ints, size: int) -> list[tuple[Ints, Ints]]:
     return [block for block in blocks if len(block[0])]
 
 
-def _join_loose(events: Slice, traits: KindTraits, person: Ints, sheets: list[_TypeSheet]) -> _Pairs:
+def _join_loose(events: Slice, contact: Ints, person: Ints, sheets: list[_TypeSheet]) -> _Pairs:
     """Rule 3: each loose event that joined a journey, with it."""
     pairs = [
         pair
@@ -377,12 +386,21 @@ def _join_loose(events: Slice, traits: KindTraits, person: Ints, sheets: list[_T
         for pair in _candidates(events, person, sheet, number, np.flatnonzero(sheet.loose), closing_matters=True)
     ]
     best = _best(pairs)
-    decided = np.zeros(len(events), dtype=bool)
-    decided[best.event[best.rule == ACCOUNT_TOPIC]] = True
-    contact = _by_contact(events, traits, person, sheets, best, decided)
+    strong = _kept(best, best.rule == ACCOUNT_TOPIC)
+    open_to_others = np.ones(len(events), dtype=bool)
+    open_to_others[strong.event] = False
+    wanting = [np.flatnonzero(sheet.loose & open_to_others & (contact >= 0)) for sheet in sheets]
+    by_contact = _by_contact(events, contact, sheets, wanting, strong)
     taken = np.zeros(len(events), dtype=bool)
-    taken[contact.event] = True
-    return _concatenated([contact, _kept(best, ~taken[best.event])])
+    taken[by_contact.event] = True
+    return _concatenated([by_contact, _kept(best, ~taken[best.event])])
+
+
+def _join_companions(events: Slice, contact: Ints, sheets: list[_TypeSheet], loose: _Pairs) -> _Pairs:
+    """Rule 5: what says nothing by itself joins the others of its contact."""
+    free = contact >= 0
+    free[loose.event] = False
+    return _by_contact(events, contact, sheets, [np.flatnonzero(sheet.companion & free) for sheet in sheets], loose)
 
 
 def contacts(events: Slice, traits: KindTraits, person: Ints, visible: Bools) -> Ints:
@@ -406,51 +424,62 @@ def contact_breaks(at: Ints, until: Ints, gap: Ints, group: Bools) -> Bools:
     return new
 
 
-def _by_contact(
-    events: Slice, traits: KindTraits, person: Ints, sheets: list[_TypeSheet], best: _Pairs, decided: Bools
-) -> _Pairs:
-    """Rule 3.2: the journey that other events of the same contact joined directly or by account and topic."""
-    size = np.int64(len(events))
+def _all_contacts(events: Slice, traits: KindTraits, person: Ints, sheets: list[_TypeSheet]) -> Ints:
+    """The contact of each event that is visible in any type; -1 for the others."""
     visible = np.zeros(len(events), dtype=bool)
     for sheet in sheets:
         visible |= sheet.rules.visible[events.kind]
-    contact = contacts(events, traits, person, visible)
-    strong = best.rule == ACCOUNT_TOPIC
+    return contacts(events, traits, person, visible)
+
+
+def _by_contact(
+    events: Slice, contact: Ints, sheets: list[_TypeSheet], wanting: list[Ints], others: _Pairs
+) -> _Pairs:
+    """The rule `contact`: the journey that other events of the same contact are in.
+
+    Args:
+        events: the slice.
+        contact: by event, -1 where it has none.
+        sheets: of all types; their direct members are among the other events.
+        wanting: per type the events (sorted, with a contact) that look for a journey of it.
+        others: members beside the direct ones.
+    """
     found = []
-    for number, sheet in enumerate(sheets):
-        rows = np.flatnonzero(sheet.loose & visible & ~decided)
-        mine = strong & (best.type == number)
-        entry = np.concatenate([*sheet.direct_event, best.event[mine]]) if sheet.count else np.empty(0, dtype=np.int64)
-        if not len(rows) or not len(entry):
-            continue
-        journey = np.concatenate([*sheet.direct_journey, best.journey[mine]])
+    for number, (sheet, rows) in enumerate(zip(sheets, wanting, strict=True)):
+        mine = others.type == number
+        entry = np.concatenate([_NONE, *sheet.direct_event, others.event[mine]])
+        journey = np.concatenate([_NONE, *sheet.direct_journey, others.journey[mine]])
         seen = contact[entry] >= 0
-        entry, journey = entry[seen], journey[seen]
-        if not len(entry):
-            continue
-        key = contact[entry] * size + entry
-        order = np.argsort(key, kind="stable")
-        key, entry, journey = key[order], entry[order], journey[order]
-        place = np.searchsorted(key, contact[rows] * size + rows)
-        before, after = np.maximum(place - 1, 0), np.minimum(place, len(key) - 1)
-        is_before = (place > 0) & (contact[entry[before]] == contact[rows])
-        is_after = (place < len(key)) & (contact[entry[after]] == contact[rows])
-        near = np.where(is_before, before, after)
-        account = events.account[rows]
-        other = sheet.directs.account[journey[near]]
-        keep = (is_before | is_after) & ((account == 0) | (other == 0) | (account == other))
-        distance = np.abs(entry[near] - rows) + np.where(is_before, 0, size)
-        found.append(
-            _Pairs(
-                rows[keep],
-                np.full(int(keep.sum()), number, dtype=np.int16),
-                journey[near][keep],
-                np.full(int(keep.sum()), CONTACT, dtype=np.int8),
-                -distance[keep],
-                np.zeros(int(keep.sum()), dtype=np.int64),
-            )
-        )
+        if len(rows) and seen.any():
+            found.append(_nearest(events, contact, sheet, number, rows, entry[seen], journey[seen]))
     return _best(found)
+
+
+def _nearest(
+    events: Slice, contact: Ints, sheet: _TypeSheet, number: int, rows: Ints, entry: Ints, journey: Ints
+) -> _Pairs:
+    """For each row the nearest entry before in its contact, else the nearest after, unless the account conflicts."""
+    size = np.int64(len(events))
+    order = np.argsort(contact[entry] * size + entry, kind="stable")
+    entry, journey = entry[order], journey[order]
+    place = np.searchsorted(contact[entry] * size + entry, contact[rows] * size + rows)
+    before, after = np.maximum(place - 1, 0), np.minimum(place, len(entry) - 1)
+    is_before = (place > 0) & (contact[entry[before]] == contact[rows])
+    is_after = (place < len(entry)) & (contact[entry[after]] == contact[rows])
+    near = np.where(is_before, before, after)
+    account, theirs = events.account[rows], sheet.directs.account[journey[near]]
+    keep = (is_before | is_after) & ((account == 0) | (theirs == 0) | (account == theirs))
+    # One before is nearer than any after.
+    distance = np.abs(entry[near] - rows) + np.where(is_before, 0, size)
+    count = int(keep.sum())
+    return _Pairs(
+        event=rows[keep],
+        type=np.full(count, number, dtype=np.int16),
+        journey=journey[near][keep],
+        rule=np.full(count, CONTACT, dtype=np.int8),
+        latest=-distance[keep],
+        first=np.zeros(count, dtype=np.int64),
+    )
 
 
 def _openings_without_key(events: Slice, person: Ints, sheet: _TypeSheet, joined: Ints) -> None:

@@ -71,6 +71,7 @@ class TypeRules:
     phase: Small
     phase_after: Small
     rank: npt.NDArray[np.int32]
+    companion: Flags
     opens: Flags
     closes: Flags
     completes: Flags
@@ -218,6 +219,7 @@ def compile_type(journey: JourneyFile, kinds: list[Kind]) -> TypeRules:
         phase=np.array([_one_phase(found.phases) for found in roles], dtype=np.int8),
         phase_after=np.array([_phase_after(found.phases) for found in roles], dtype=np.int8).reshape(-1, MOST_PHASES + 1),
         rank=np.array([found.rank for found in roles], dtype=np.int32),
+        companion=flags(journey.companions),
         opens=flags(journey.cut.opens),
         closes=flags(journey.cut.closes),
         completes=flags(journey.completes),

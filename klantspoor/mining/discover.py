@@ -1,6 +1,9 @@
 """Process models of every journey type, from its most frequent variants: BPMN and PNML, with how well they fit.
 
-PM4Py is fed distinct variants with counts, never events. What a model is judged by is in `klantspoor.mining.judge`.
+PM4Py is fed distinct variants with counts, never events. Its inductive miner filters nothing out: what is rare is
+already left out by taking only the most frequent variants that cover `limits.model_coverage` of the journeys. So it allows
+all of these, and its fitness on them is 1 unless PM4Py errs; how much else it allows, its precision tells, and how many
+journeys it is about, `share`. What a model is judged by is in `klantspoor.mining.judge`.
 
 Privacy: variants that fewer than `limits.suppress_below` persons followed do not shape a model, for a model shows the
 paths it is made from. Mystery guests' journeys are not in the variants (R21).
@@ -23,8 +26,6 @@ from klantspoor.project.model import Project
 LEVELS = ("phase", "touchpoint")
 MOST_VARIANTS = 200
 """No model is made from more variants: beyond that it says nothing, and takes long."""
-NOISE = 0.2
-"""Of the inductive miner (infrequent): alternatives rarer than this share of the most frequent one are left out."""
 
 _CHOSEN = """
     WITH mine AS (
@@ -131,7 +132,7 @@ def _discover(variants: list[tuple[tuple[str, ...], int]], path: Path) -> Judgem
     """Mine, judge and write one model; `path` is without ending."""
     quiet_pm4py()
     from pm4py.algo.discovery.inductive.dtypes.im_ds import IMDataStructureUVCL
-    from pm4py.algo.discovery.inductive.variants.imf import IMFUVCL, IMFParameters
+    from pm4py.algo.discovery.inductive.variants.im import IMUVCL
     from pm4py.objects.bpmn.exporter import exporter as bpmn_exporter
     from pm4py.objects.conversion.process_tree import converter
     from pm4py.objects.petri_net.exporter import exporter as pnml_exporter
@@ -143,8 +144,7 @@ def _discover(variants: list[tuple[tuple[str, ...], int]], path: Path) -> Judgem
     counted: Counter[tuple[str, ...]] = Counter()
     for sequence, count in variants:
         counted[tuple(number[step] for step in sequence)] += count
-    miner = {IMFParameters.NOISE_THRESHOLD: NOISE}
-    tree = generic.fold(IMFUVCL(miner).apply(IMDataStructureUVCL(counted), miner))
+    tree = generic.fold(IMUVCL({}).apply(IMDataStructureUVCL(counted), {}))
     net, start, end = converter.apply(tree, variant=converter.Variants.TO_PETRI_NET)
     judgement = judge(counted, net, start, end)
     labels = {code: visible(name) for name, code in number.items()}

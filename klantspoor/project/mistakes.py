@@ -137,18 +137,19 @@ def _not_text(_model: type[BaseModel], document: Document, loc: Loc, fault: Faul
 
 
 def _pattern(_model: type[BaseModel], document: Document, loc: Loc, fault: Fault) -> dict[str, Any]:
-    pattern = fault["ctx"]["pattern"]
+    pattern, name = fault["ctx"]["pattern"], _as_name(fault["input"])
     return {
         "message": "is not written as it should be",
         "value": _shown(document, loc, fault["input"]),
         "expected": _EXPECTED.get(pattern, f"text that fits {pattern}"),
-        "hint": _as_name(fault["input"]) if pattern.startswith("^[a-z]") else None,
+        "hint": f"for instance {name}" if name and pattern.startswith("^[a-z]") else None,
     }
 
 
 def _as_name(value: object) -> str | None:
+    """The text as a name of lower case letters, digits and _; None where that leaves none."""
     name = re.sub(r"[^a-z0-9]+", "_", str(value)[:63].lower()).strip("_")
-    return f"for instance {name}" if re.match(r"^[a-z]", name) else None
+    return name if re.match(r"^[a-z]", name) else None
 
 
 def _other(model: type[BaseModel], document: Document, loc: Loc, fault: Fault) -> dict[str, Any]:
@@ -272,18 +273,25 @@ def _mend(model: type[BaseModel], document: Document, data: object, fault: Fault
             parent[last] = filler
     elif isinstance(parent, dict) and last in parent:
         value = parent.pop(last)
-        if fault["type"] == "extra_forbidden":
-            near = _nearest(str(last), [key for key in _known_keys(model, fault["loc"]) if key not in parent])
-            if near:
-                parent[near] = value
-        elif fault["type"] == "literal_error" and fault["loc"][-1] != "[key]":
-            near = _nearest(str(value), re.findall(r"'([^']*)'", fault["ctx"]["expected"]))
-            if near:
-                parent[last] = near
+        name = _meant(model, last, value, fault)
+        if fault["type"] == "literal_error" and fault["loc"][-1] != "[key]":
+            parent |= {last: name} if name else {}
+        elif name and name not in parent:
+            parent[name] = value
     elif (
         isinstance(parent, list) and isinstance(last, int) and last < len(parent) and not isinstance(parent[last], dict)
     ):
         del parent[last]
+
+
+def _meant(model: type[BaseModel], key: str | int, value: object, fault: Fault) -> str | None:
+    """The key, or the value, that was probably meant."""
+    is_key = fault["loc"][-1] == "[key]"
+    if fault["type"] == "extra_forbidden":
+        return _nearest(str(key), _known_keys(model, fault["loc"]))
+    if fault["type"] == "literal_error":
+        return _nearest(str(key if is_key else value), re.findall(r"'([^']*)'", fault["ctx"]["expected"]))
+    return _as_name(key) if is_key else None
 
 
 def _filler(document: Document, loc: Loc) -> object:

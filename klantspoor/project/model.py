@@ -15,13 +15,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week)s?\s*$")
 _UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+_LONGEST_SECONDS = 36525 * 86400
 
 
 def parse_duration(value: object) -> timedelta:
     """A duration with its unit, such as "30 minutes" or "1.5 days"; the bare number 0 is allowed.
 
     Raises:
-        ValueError: for a bare number other than 0, or text that is not a number and a unit.
+        ValueError: for a bare number other than 0, text that is not a number and a unit, or more than a century.
     """
     if isinstance(value, timedelta):
         return value
@@ -30,7 +31,10 @@ def parse_duration(value: object) -> timedelta:
     match = _DURATION.match(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError('expected a duration with its unit, such as "30 minutes", "12 hours" or "45 days"')
-    return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
+    seconds = float(match[1]) * _UNIT_SECONDS[match[2]]
+    if seconds > _LONGEST_SECONDS:
+        raise ValueError("expected a duration of at most 36525 days")
+    return timedelta(seconds=seconds)
 
 
 def _write_duration(value: timedelta) -> str:
@@ -322,6 +326,11 @@ class JourneyFile(Strict):
     phases: list[Phase] = Field(min_length=1, description="at most seven, in order (R2)")
     unphased: list[Matcher] = Field(default=[], description="contacts that belong to the journey but to no phase")
     internal: list[Matcher] = Field(default=[], description="steps the customer cannot see (R3)")
+    companions: list[Matcher] = Field(
+        default=[],
+        description="activities that say nothing by themselves (logging in): in this journey only in the company of others"
+        " of the same contact; each is listed in a phase or in unphased too",
+    )
     turns: Turns = Turns()
     completes: list[Matcher] = Field(default=[], description="activities with which the customer got what they came for")
     fails: list[Matcher] = Field(default=[], description="activities with which it is certain they will not")

@@ -17,7 +17,7 @@ from klantspoor.errors import Problem
 
 Loc = tuple[str | int, ...]
 
-_AT_MOST_BYTES = 2_000_000
+_AT_MOST_BYTES = 500_000
 _AT_MOST_NODES = 100_000
 _AT_MOST_DEPTH = 40
 _NULL = re.compile(r"^(~|null|Null|NULL|)$")

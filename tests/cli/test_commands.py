@@ -190,7 +190,7 @@ def test_demo_copies_its_configuration_and_simulates(
 
 
 def test_preview_shows_rows_events_and_the_rules_that_decided(run: Run) -> None:
-    said = run("preview", "crm")
+    said = run("preview", "crm", "--rows", "6")
     assert said.code == 0, said.err
     assert "1001" not in said.out, "a personal value: only its shape"
     assert "customer 9999" in said.words
@@ -198,7 +198,8 @@ def test_preview_shows_rows_events_and_the_rules_that_decided(run: Run) -> None:
     assert "moving turn: ours from here by turns.asks_us[0] 'Move reported'" in said.words
     assert "moving: an internal step by internal[0] 'Address checked'" in said.words
     assert "no journey type knows it" in said.words
-    assert "row 5 quarantined" in said.words and "unparsable_time in happened_at" in said.words
+    assert "phase 3, Ik regel alles or phase 4, Ik woon er: the first that is not before" in said.words
+    assert "row 6 quarantined" in said.words and "unparsable_time in happened_at" in said.words
 
 
 def test_preview_of_an_unknown_source(run: Run) -> None:

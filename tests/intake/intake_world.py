@@ -34,7 +34,11 @@ class World:
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def source(self, name: str = "crm", **keys: Any) -> None:
-        given = {"files": [f"{name}*"], "reader": {"format": "csv"}, "not_personal": ["id", "activity", "moment"]} | keys
+        given = {
+            "files": [f"{name}*"],
+            "reader": {"format": "csv"},
+            "not_personal": ["id", "activity", "moment"],
+        } | keys
         given.setdefault("defaults", SIMPLE)
         self.sources[name] = {"source": name, "title": name, **given}
 

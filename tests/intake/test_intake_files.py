@@ -1,4 +1,4 @@
-"""Whole files: which are taken in, in which order, what happens to broken ones, and that a crash leaves nothing behind."""
+"""Whole files: which are taken in, in which order, what happens to broken ones, and what a crash leaves behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ def test_a_file_becomes_a_ledger_folder(world: World) -> None:
     (file,) = world.ledger
     assert file.path.name == f"00000001-{file.record.content_hash[:12]}"
     assert world.quarantine() == []
-    assert sorted(p.name for p in file.path.iterdir()) == ["events.parquet", "file.json", "links.parquet", "quarantine.parquet"]
+    assert sorted(p.name for p in file.path.iterdir()) == [
+        "events.parquet",
+        "file.json",
+        "links.parquet",
+        "quarantine.parquet",
+    ]
     said = json.loads((file.path / "file.json").read_text())
     assert (said["source"], said["file"], said["file_status"], said["dialect"]) == ("crm", "crm.csv", "used", "default")
     assert (said["rows_read"], said["events_made"], said["rows_quarantined"]) == (1, 1, 0)
@@ -113,7 +118,9 @@ def test_a_broken_file_is_quarantined_whole_and_the_others_load(
 
 
 def test_a_corrupt_parquet_body_is_unreadable(world: World) -> None:
-    rows = pa.table({"id": [str(i) for i in range(5000)], "moment": ["2024-05-01 10:00:00"] * 5000, "activity": ["x"] * 5000})
+    rows = pa.table(
+        {"id": [str(i) for i in range(5000)], "moment": ["2024-05-01 10:00:00"] * 5000, "activity": ["x"] * 5000}
+    )
     path = world.land("crm.parquet", b"")
     pq.write_table(rows.append_column("customer", rows["id"]), path, compression="zstd")
     body = bytearray(path.read_bytes())

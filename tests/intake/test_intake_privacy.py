@@ -20,12 +20,16 @@ def mac(message: str, digits: int, key: str = KEY) -> str:
     return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()[:digits]
 
 
-@given(st.binary(min_size=16, max_size=200), st.lists(st.one_of(st.none(), st.text(st.characters(codec="utf-8"))), max_size=9))
+@given(
+    st.binary(min_size=16, max_size=200),
+    st.lists(st.one_of(st.none(), st.text(st.characters(codec="utf-8"))), max_size=9),
+)
 def test_the_sql_is_hmac(key: bytes, values: list[str | None]) -> None:
     maker = Pseudonymiser(locked_connection(), key)
     made = maker.of(pa.array(values, pa.string()), "account", 16).to_pylist()
     assert made == [
-        None if v is None else hmac.new(key, b"account\x1f" + v.encode(), hashlib.sha256).hexdigest()[:16] for v in values
+        None if v is None else hmac.new(key, b"account\x1f" + v.encode(), hashlib.sha256).hexdigest()[:16]
+        for v in values
     ]
 
 
@@ -68,7 +72,9 @@ def test_nothing_personal_is_left_behind(world: World) -> None:
         f"6,2024-05-01 10:00:00,call,C,{personal}",
     ]  # fmt: skip
     identifiers = [
-        {"type": "customer", "value": "customer"}, {"type": "email", "value": "mail"}, {"type": "phone", "value": "phone"},
+        {"type": "customer", "value": "customer"},
+        {"type": "email", "value": "mail"},
+        {"type": "phone", "value": "phone"},
     ]  # fmt: skip
     mapping = SIMPLE | {
         "id": "id || name", "identifiers": identifiers, "account": "address", "case_keys": {"house": "address"},
@@ -97,7 +103,12 @@ def test_nothing_personal_is_left_behind(world: World) -> None:
 
 def test_the_gate_sees_no_key_and_no_file(world: World) -> None:
     con = locked_connection()
-    for query in ("SELECT * FROM read_text('/etc/hostname')", "COPY (SELECT 1) TO 'x.csv'", "SET threads = 4", "INSTALL httpfs"):
+    for query in (
+        "SELECT * FROM read_text('/etc/hostname')",
+        "COPY (SELECT 1) TO 'x.csv'",
+        "SET threads = 4",
+        "INSTALL httpfs",
+    ):
         with pytest.raises(Exception, match=r"(?i)permission|disabled|locked"):
             con.sql(query)
     secret = pa.table({"x": [KEY]})  # a Python variable in sight of the query

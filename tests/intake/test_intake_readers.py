@@ -96,7 +96,7 @@ def test_the_ids_na_null_and_0_stay_text(world: World) -> None:
 
 def test_decimal_comma(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text('a;b\n1.234,5;1,5\n-7;x\n1.234;y\n1.2.3;z\ntext, and more;q\n')
+    path.write_text("a;b\n1.234,5;1,5\n-7;x\n1.234;y\n1.2.3;z\ntext, and more;q\n")
     columns, _, _ = read(path, delimiter=";", decimal_comma=["a"])
     assert columns == {"a": ["1234.5", "-7", "1234", "1.2.3", "text, and more"], "b": ["1,5", "x", "y", "z", "q"]}
 
@@ -126,7 +126,9 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 @given(st.lists(st.lists(cells, min_size=2, max_size=4), max_size=25), st.sampled_from([",", ";", "\t", "|"]))
 def test_every_record_of_any_csv_is_accounted_for(tmp_path: Path, rows: list[list[str]], delimiter: str) -> None:
     written = io.StringIO(newline="")
-    csv.writer(written, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([["a", "b", "c"], *rows])
+    csv.writer(written, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(
+        [["a", "b", "c"], *rows]
+    )
     path = tmp_path / "a.csv"
     path.write_bytes(written.getvalue().encode())
     columns, numbers, malformed = read(path, delimiter=delimiter)
@@ -137,7 +139,12 @@ def test_every_record_of_any_csv_is_accounted_for(tmp_path: Path, rows: list[lis
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(cells, st.sampled_from(["2024-05-01 10:00:00", "", "nonsense", "31/12/2024"]), cells, cells), max_size=12))
+@given(
+    st.lists(
+        st.tuples(cells, st.sampled_from(["2024-05-01 10:00:00", "", "nonsense", "31/12/2024"]), cells, cells),
+        max_size=12,
+    )
+)
 def test_every_row_has_one_outcome_and_texts_survive(world: World, rows: list[tuple[str, ...]]) -> None:
     shutil.rmtree(world.root / "lake", ignore_errors=True)
     written = io.StringIO(newline="")
@@ -157,10 +164,17 @@ def test_every_row_has_one_outcome_and_texts_survive(world: World, rows: list[tu
 
 
 def test_json_lines_flattened(world: World) -> None:
-    fields = {"id": "$.Id", "moment": "$.Start", "activity": "$.Q.Name", "customer": "$.C", "note": "$.Tags[*]", "deep": "$.a.b[1].c"}
+    fields = {
+        "id": "$.Id",
+        "moment": "$.Start",
+        "activity": "$.Q.Name",
+        "customer": "$.C",
+        "note": "$.Tags[*]",
+        "deep": "$.a.b[1].c",
+    }
     lines = [
-        {"Id": 12345678901234567890123, "Start": "2024-05-01 10:00:00", "Q": {"Name": "<b>"}, "C": "null", "Tags": ["x", "y"],
-         "a": {"b": [1, {"c": "deep"}]}},
+        {"Id": 12345678901234567890123, "Start": "2024-05-01 10:00:00", "Q": {"Name": "<b>"}, "C": "null",
+         "Tags": ["x", "y"], "a": {"b": [1, {"c": "deep"}]}},
         {"Id": "0", "Start": "2024-05-01 10:00:00", "Q": {"Name": "line\u2028sep\nnew"}, "C": "C2", "Tags": None},
     ]  # fmt: skip
     text = "\ufeff" + "\r\n\n".join(json.dumps(line) for line in lines) + '\n{"Id": "3", \n[1]\n"x"\n'
@@ -200,7 +214,10 @@ def test_json_dialects_by_the_fields_a_file_has(world: World) -> None:
     fields = {"id": "$.id", "moment": "$.moment", "old": "$.kind", "new": "$.type.name", "customer": "$.customer"}
     world.source(
         reader={"format": "jsonl", "fields": fields},
-        dialects=[{"name": "v2", "columns": {"activity": "new"}}, {"name": "v1", "columns": {"activity": "upper(old)"}}],
+        dialects=[
+            {"name": "v2", "columns": {"activity": "new"}},
+            {"name": "v1", "columns": {"activity": "upper(old)"}},
+        ],
     )
     base = {"id": 1, "moment": "2024-05-01 10:00:00", "customer": "C"}
     world.land("crm1.jsonl", json.dumps(base | {"kind": "call"}))
@@ -260,7 +277,9 @@ def test_columns_are_found_whatever_their_case(world: World) -> None:
 
 def test_an_absent_optional_column_is_null(world: World) -> None:
     text = "id,moment,activity,customer\n1,2024-05-01 10:00:00,call,c1\n"
-    take_csv(world, text, optional_columns=["team"], defaults=SIMPLE | {"team": "coalesce(team, 'none')", "topic": "team"})
+    take_csv(
+        world, text, optional_columns=["team"], defaults=SIMPLE | {"team": "coalesce(team, 'none')", "topic": "team"}
+    )
     assert (world.events()[0]["team"], world.events()[0]["topic"]) == ("none", None)
 
 

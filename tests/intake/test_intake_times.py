@@ -1,4 +1,4 @@
-"""Times: formats, offsets, epochs, typed columns; the nights on which the clocks change, against Python's own zoneinfo."""
+"""Times: formats, offsets, epochs, typed columns; the nights the clocks change, against Python's own zoneinfo."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def test_offsets_in_the_text_win_over_the_zone() -> None:
     assert read(texts[:1], formats=["%Y-%m-%dT%H:%M:%SZ"]) == ["2024-01-01T10:00:00"]
 
 
-@pytest.mark.parametrize(("epoch", "text"), [("s", "1714557600.25"), ("ms", "1714557600250"), ("us", "1714557600250000")])
+@pytest.mark.parametrize(
+    ("epoch", "text"), [("s", "1714557600.25"), ("ms", "1714557600250"), ("us", "1714557600250000")]
+)
 def test_epochs(epoch: str, text: str) -> None:
     assert read([text, "x", "1e300", "-1e300", "nan"], epoch=epoch) == [
         "2024-05-01T10:00:00.250000", "unparsable_time", "far_future", "implausibly_old", "unparsable_time",
@@ -84,13 +86,17 @@ def test_the_nights_the_clocks_change() -> None:
         "nonexistent_time", "2024-10-27T00:30:00",
         "2024-03-31T00:59:59", "2024-03-31T01:00:00", "2024-10-26T23:59:59", "2024-10-27T02:00:00",
     ]  # fmt: skip
-    assert read([spring, autumn], nonexistent="shift", ambiguous="later") == ["2024-03-31T01:00:00", "2024-10-27T01:30:00"]
+    assert read([spring, autumn], nonexistent="shift", ambiguous="later") == [
+        "2024-03-31T01:00:00",
+        "2024-10-27T01:30:00",
+    ]
     assert read([autumn], ambiguous="quarantine") == ["ambiguous_time"]
 
 
 def test_what_a_rule_resolved_is_counted(world: World) -> None:
     rows = "".join(
-        f"{n},{at},call,C\n" for n, at in enumerate(["2024-03-31 02:30:00", "2024-10-27 02:30:00", "2024-05-01 02:30:00"])
+        f"{n},{at},call,C\n"
+        for n, at in enumerate(["2024-03-31 02:30:00", "2024-10-27 02:30:00", "2024-05-01 02:30:00"])
     )
     take_csv(
         world,

@@ -43,6 +43,9 @@ class Person:
     def closes(self, name: str, event: Event) -> bool:
         return fits_any(self.files[name].cut.closes, event)
 
+    def accompanies(self, name: str, event: Event) -> bool:
+        return fits_any(self.files[name].companions, event)
+
     def partakers(self, name: str) -> list[Event]:
         """The events with a role in the type other than answer, in order."""
         roles = self.roles[name]
@@ -80,6 +83,7 @@ def cut(events: Iterable[Event], files: dict[str, JourneyFile], contact_gaps: di
     for name in sorted(files):
         still = [e for e in ordered if name in loose[e.event_id] and e.event_id not in joined]
         openings_without_key(person, name, still, [draft for draft in founders if draft.type == name])
+    place_companions(person, joined)
     place_answers(person)
     return person
 
@@ -113,7 +117,8 @@ def by_case_key(person: Person, name: str) -> list[Event]:
     left = []
     for event in person.partakers(name):
         if key not in event.keys:
-            left.append(event)
+            if not person.accompanies(name, event):
+                left.append(event)
             continue
         if event.keys[key] not in cases:
             cases[event.keys[key]] = Draft(name, event)
@@ -132,8 +137,9 @@ def by_streams(person: Person, name: str) -> list[Event]:
         streams, left = [partakers], []
     else:
         streams = [[event for event in partakers if event.account == account] for account in accounts]
-        left = [event for event in partakers if not event.account]
-    for stream in streams:
+        left = [event for event in partakers if not event.account and not person.accompanies(name, event)]
+    for whole in streams:
+        stream = [event for event in whole if not person.accompanies(name, event)]
         for segment in segments(person, name, stream, []):
             begin(person, name, from_beginning(person, name, segment))
     return left
@@ -259,7 +265,22 @@ def join_loose(person: Person, loose: dict[str, set[str]], founders: list[Draft]
     return joined
 
 
-def join_by_contact(person: Person, event: Event, eligible: list[Draft]) -> bool:
+def place_companions(person: Person, joined: set[str]) -> None:
+    """(5): what says nothing by itself goes with the others of its contact."""
+    made = [(draft, dict(draft.joined_by)) for draft in person.drafts]  # companions do not draw companions
+    named = {event_id for _, members in made for event_id, how in members.items() if how == "case_key"}
+    for event in person.events:
+        if event.event_id in joined | named:
+            continue
+        names = {n for n in person.files if event in person.partakers(n) and person.accompanies(n, event)}
+        eligible = [draft for draft, _ in made if draft.type in names]
+        claims = {id(draft): members for draft, members in made}
+        join_by_contact(person, event, eligible, claims)
+
+
+def join_by_contact(
+    person: Person, event: Event, eligible: list[Draft], members: dict[int, dict[str, str]] | None = None
+) -> bool:
     """Joins the event to the journey that others of its contact joined; whether that one is open is not asked."""
     if event.event_id not in person.contact:
         return False
@@ -268,10 +289,10 @@ def join_by_contact(person: Person, event: Event, eligible: list[Draft]) -> bool
     for name in sorted({draft.type for draft in eligible}):
         claims: list[tuple[int, int, Draft]] = []
         for draft in eligible:
-            for event_id, how in draft.joined_by.items():
+            for event_id, how in (draft.joined_by if members is None else members[id(draft)]).items():
                 there = person.place[event_id]
                 same = person.contact.get(event_id) == person.contact[event.event_id]
-                if draft.type == name and same and there != here and how in CONTACT_CLAIMS:
+                if draft.type == name and same and there != here and (members is not None or how in CONTACT_CLAIMS):
                     claims.append((0 if there < here else 1, abs(there - here), draft))
         if claims:
             side, distance, draft = min(claims, key=lambda claim: claim[:2])  # one before first, then the nearest

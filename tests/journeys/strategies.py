@@ -152,6 +152,7 @@ def a_journey_file(pick: Pick, name: str, mood: Mood) -> JourneyFile:
         "cut": a_cut(pick, mood),
         "phases": [{"id": part, "says": "I go on", "activities": parts[part] or ["never"]} for part in PHASES],
         "unphased": parts["unphased"],
+        "companions": some(pick, (*ACTIVITIES, "al*")) if pick(range(3)) == 0 else [],
         "internal": parts["internal"],
         "turns": some_turns(pick, mood),
         "completes": some(pick, ACTIVITIES, at_most=1),

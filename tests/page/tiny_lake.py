@@ -16,6 +16,7 @@ customer,happened_at,activity,channel,who,move
 1001,2026-03-13 10:00:00,Move reported,phone,customer,M1
 1001,2026-03-14 11:00:00,Address checked,,organisation,M1
 1002,2026-03-14 11:30:00,Something else,phone,customer,
+1002,2026-03-14 12:30:00,Called,phone,customer,M2
 1003,no time,Move reported,phone,customer,M3
 """
 

@@ -55,7 +55,11 @@ MOVING: dict[str, Any] = {
         {"id": "orientation", "says": "Ik kijk rond", "activities": ["Page viewed"]},
         {"id": "reporting", "says": "Ik geef mijn verhuizing door", "activities": ["Move reported"]},
         {"id": "arranging", "says": "Ik regel alles", "activities": ["Data requested", "Data sent", "Called"]},
-        {"id": "moving_in", "says": "Ik woon er", "activities": ["Move confirmed", "Lange*", "Meter reading sent"]},
+        {
+            "id": "moving_in",
+            "says": "Ik woon er",
+            "activities": ["Move confirmed", "Lange*", "Meter reading sent", "Called"],
+        },
         {"id": "final_bill", "says": "Ik krijg mijn eindnota", "activities": ["Final bill sent", "<script>*"]},
     ],
     "internal": ["Address checked", "Grid operator answered"],

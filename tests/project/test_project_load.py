@@ -8,12 +8,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import ProjectFolder
+from project_folder import ProjectFolder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from klantspoor.errors import ConfigError, Problem
-from klantspoor.project.load import ENVIRONMENT, check_project, load_project
+from klantspoor.project.load import ENVIRONMENT, load_project
 
 FILE, SOURCE, JOURNEY = "klantspoor.yaml", "sources/tickets.yaml", "journeys/getting_help.yaml"
 
@@ -60,7 +60,7 @@ def test_the_folder_is_given_or_in_the_environment_or_the_current_one(
         (b"a: *nobody\n", "is not valid YAML", ""),
         (b"a: 1\n---\na: 2\n", "is not valid YAML", "second ---"),
         (b"a: \x07\n", "is not valid YAML", ""),
-        (b"[" * 5000, "is nested too deeply", ""),
+        (b"[" * 1200, "is nested too deeply", ""),
         (b"a: &a [*a]\n", "is nested too deeply", ""),
         (b"a: " + b"x" * 2_100_000, "is larger than", ""),
     ],
@@ -128,7 +128,14 @@ def test_the_name_of_the_file_is_the_name_inside(project: ProjectFolder) -> None
     ("file", "old", "new", "where", "message", "hint"),
     [
         (FILE, "lake: lake", "laek: lake", "laek", "is not a key that is known here", "Did you mean 'lake'?"),
-        (FILE, "name: Example organisation", "nme: x", "nme", "is not a key that is known here", "Did you mean 'name'?"),
+        (
+            FILE,
+            "name: Example organisation",
+            "nme: x",
+            "nme",
+            "is not a key that is known here",
+            "Did you mean 'name'?",
+        ),
         (FILE, "normalise: lower", "normalise: lowr", "identifiers.email.normalise", "is not one of", "'lower'"),
         (FILE, "    tue: [", "    tu: [", "calendar.hours.tu", "is not a key that is known here", "'tue'"),
         (FILE, "timezone: Europe/Amsterdam", "", "timezone", "is missing", ""),
@@ -142,7 +149,7 @@ def test_the_name_of_the_file_is_the_name_inside(project: ProjectFolder) -> None
         (FILE, "2027-01-01", "2027-02-30", "calendar.holidays[1]", "is not allowed", ""),
         (FILE, "priority: 1", "priority: first", "identifiers.customer.priority", "is not allowed", ""),
         (FILE, "{customer: 1}", "[customer]", "identifiers.email.at_most", "is not allowed", ""),
-        (FILE, "  customer:\n", "  Customer-Id:\n", "identifiers.Customer-Id", "is not written", "customer_id"),
+        (FILE, "  customer:\n", "  Customer:\n", "identifiers.Customer", "is not written", "for instance customer"),
         (SOURCE, "format: csv", "format: cvs", "reader", "has a format that is not known", "'csv'"),
         (SOURCE, "  format: csv\n", "", "reader", "has no format", ""),
         (SOURCE, '  delimiter: ";"', "  delimeter: x", "reader.delimeter", "is not a key", "Did you mean 'delimiter'?"),
@@ -153,6 +160,7 @@ def test_the_name_of_the_file_is_the_name_inside(project: ProjectFolder) -> None
         (SOURCE, "  channel: CASE", "  channel:\n  team2: CASE", "defaults.team2", "is not a key", "'team'"),
         (JOURNEY, "gap: 30 days", "gap: 30", "cut.gap", "is not allowed", ""),
         (JOURNEY, "gap: 30 days", "gap: 30 dasy", "cut.gap", "is not allowed", ""),
+        (JOURNEY, "gap: 30 days", "gap: 99999999999999999999 days", "cut.gap", "is not allowed", ""),
         (JOURNEY, "source: tickets}", "sorce: tickets}", "phases[3].activities[0].sorce", "is not a key", "'source'"),
         (JOURNEY, "    activities: [answer given]", "    activities: []", "phases[2].activities", "is not allowed", ""),
         (JOURNEY, "    says: I ask for help", "", "phases[0].says", "is missing", ""),
@@ -213,11 +221,13 @@ def test_all_mistakes_of_all_files_at_once(project: ProjectFolder) -> None:
     project.change(JOURNEY, "source: tickets}", "source: ticket}")
     project.change(JOURNEY, "  - id: solved", "  - id: asking")
     project.change(JOURNEY, "internal: [passed to specialist]", "internal: [answer given]")
-    project.add(JOURNEY, "".join(f"mystery: {n}\n" for n in range(1)))
+    project.add(JOURNEY, "mystery: 1\n")
+    project.change(FILE, "    tue: [", "    tu: [")
     expected = {
         (FILE, "timezone"),
         (FILE, "laek"),
         (FILE, "identifiers.email.at_most.custmer"),
+        (FILE, "calendar.hours.tu"),
         (SOURCE, "reader"),
         (SOURCE, "defaults.identifiers[0].type"),
         (SOURCE, "defaults.team"),
@@ -259,12 +269,47 @@ def test_a_problem_reads_as_one_line() -> None:
 # --- whatever is written ---------------------------------------------------------------------------------------------
 
 _SCRAPS = st.sampled_from(
-    ["", ":", "- ", "{", "]", "'", '"', "\t", "*a", "&a ", "!!int ", "null", "~", "-1", "1e999", ".nan", "yes", "|\n", "\0"]
-    + ["\n", "\n\n  ", "[[]]", "{}", "<<: {}", "? ", "é", "\ud83d", "/(/", "(select 1)", "a: b", "9" * 50, "2026-99-99"]
+    [
+        "",
+        ":",
+        "- ",
+        "{",
+        "]",
+        "'",
+        '"',
+        "\t",
+        "*a",
+        "&a ",
+        "!!int ",
+        "null",
+        "~",
+        "-1",
+        "1e999",
+        ".nan",
+        "yes",
+        "|\n",
+        "\0",
+    ]
+    + [
+        "\n",
+        "\n\n  ",
+        "[[]]",
+        "{}",
+        "<<: {}",
+        "? ",
+        "é",
+        "\ud83d",
+        "/(/",
+        "(select 1)",
+        "a: b",
+        "9" * 50,
+        "9" * 30 + " days",
+        "2026-99-99",
+    ]
 )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), file=st.sampled_from([FILE, SOURCE, JOURNEY]))
 def test_mutated_files_never_give_anything_but_config_errors(
     scaffold_folder: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, file: str
@@ -291,8 +336,6 @@ def test_mutated_files_never_give_anything_but_config_errors(
             lines[number] = "  " + line
     (root / file).write_bytes("".join(lines).encode("utf-8", "surrogatepass"))
     try:
-        project, problems = check_project(root)
-        assert project is not None or problems
         load_project(root)
     except ConfigError as error:
         assert str(error)

@@ -234,12 +234,14 @@ def test_sql_can_stand_inside_other_sql_with_a_comment_at_its_end() -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab'\"()[]{},;.*-/ \n=|:?$#0x\\"), max_size=25))
 def test_whatever_is_allowed_is_one_column_over_one_row(text: str) -> None:
-    """An independent check: as a query over one row, an allowed expression gives one row and one column, or an error."""
+    """An independent check: over one row, an allowed expression gives one row and one column, or an error."""
     try:
         expression = parse(text)
     except SqlError:
         return
-    row = ", ".join('1 AS "' + name.replace('"', '""') + '"' for name in sorted(expression.columns, key=str)) or "1 AS z"
+    row = (
+        ", ".join('1 AS "' + name.replace('"', '""') + '"' for name in sorted(expression.columns, key=str)) or "1 AS z"
+    )
     try:
         result = duckdb.connect(config={"enable_external_access": "false"}).execute(
             f"SELECT {expression.sql}, 42 FROM (SELECT {row})"
@@ -265,7 +267,13 @@ def test_defaults_are_filled_in_and_replaced_as_a_whole() -> None:
     }
     events = [{"activity": "'one'", "case_keys": {"z": "c"}}, {"activity": "'two'", "id": "b", "team": None}]
     one, two = merged_events(source(defaults=defaults, events=events))
-    assert (one.activity, one.id, one.id_from_defaults, one.team, one.case_keys) == ("'one'", "a", True, "t", {"z": "c"})
+    assert (one.activity, one.id, one.id_from_defaults, one.team, one.case_keys) == (
+        "'one'",
+        "a",
+        True,
+        "t",
+        {"z": "c"},
+    )
     assert (two.activity, two.id, two.id_from_defaults, two.team, two.channel) == ("'two'", "b", False, None, "c")
     assert two.case_keys == {"x": "a", "y": "b"}
     assert two.identifiers == one.identifiers == source(defaults=defaults).defaults.identifiers

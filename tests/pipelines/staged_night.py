@@ -1,0 +1,88 @@
+"""A small project and stages that stage ready-made rows, so that the orchestration alone is tested. Holds no test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from klantspoor.dictionary import TABLES
+from klantspoor.intake import IntakeReport
+from klantspoor.lake import Staging
+from klantspoor.lake.writer import partition_column
+from tests.lake.small_world import Row, loose, world
+
+FILES = {
+    "klantspoor.yaml": """
+        name: Test
+        timezone: Europe/Amsterdam
+        nightly_at: "02:30"
+        pseudonym_key: {env: KLANTSPOOR_TEST_KEY}
+        identifiers: {customer: {priority: 1}}
+        limits: {suppress_below: 2, unmapped_warn_share: 0.5, quarantine_warn_share: 0.5}
+        """,
+    "sources/crm.yaml": """
+        source: crm
+        title: CRM
+        files: ["crm/*.csv"]
+        reader: {format: csv}
+        not_personal: [what]
+        defaults: {occurred_at: moment, activity: what, identifiers: [{type: customer, value: customer}]}
+        expected: {every: night, if_missing: stop}
+        """,
+    "journeys/moving.yaml": """
+        journey: moving
+        title: Moving house
+        cut: {gap: 30 days}
+        phases:
+          - {id: orientation, says: I look around, activities: [looked]}
+          - {id: use, says: I live there, activities: [moved]}
+        """,
+}
+
+
+def make_project(root: Path, **replaced: str) -> Path:
+    """The project's folder, with some of its files replaced."""
+    for name, text in (FILES | {key.replace("__", "/") + ".yaml": value for key, value in replaced.items()}).items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(line[8:] for line in text.splitlines()), "utf-8")
+    return root
+
+
+def stage(staging: Staging, tables: dict[str, list[Row]], *names: str) -> None:
+    """Write rows as a stage would; tables by the journey's start all begin in one month."""
+    for name in names:
+        data = pa.Table.from_pylist(tables[name], schema=loose(TABLES[name]))
+        is_given = TABLES[name].partition is not None and partition_column(TABLES[name]) is None
+        staging.write(name, data, ["2024-05"] * len(data) if is_given else None)
+
+
+def patch_stages(patched: pytest.MonkeyPatch, tables: dict[str, list[Row]] | None = None) -> dict[str, list[Row]]:
+    """Replace every stage of the library by one that stages these rows; gives the rows, to be spoilt."""
+    rows = tables if tables is not None else world()
+
+    def stages(*names: str) -> Callable[..., None]:
+        return lambda *arguments: stage(arguments[-1], rows, *names)  # the staging comes last in every stage
+
+    def mart(name: str, *arguments: Any) -> None:
+        stage(arguments[-1], rows, name)
+
+    for call, fake in {
+        "intake.take_in": lambda *arguments: IntakeReport(arguments[-1], ()),
+        "identity.resolve": stages("identities", "identity_audit"),
+        "events.build": stages("events", "intake", "quarantine"),
+        "journeys.build": stages(*(name for name, table in TABLES.items() if table.layer == "journeys")),
+        "marts.build": mart,
+        "mining.discover": lambda *arguments: _file(arguments[-1], "models"),
+        "page.write": lambda *arguments: _file(arguments[-1], "pages"),
+    }.items():
+        patched.setattr(f"klantspoor.{call}", fake, raising=False)
+    return rows
+
+
+def _file(staging: Staging, extra: str) -> None:
+    (staging.extra(extra) / "index.html").write_text("<p>made</p>", "utf-8")  # noqa: S610
