@@ -23,14 +23,22 @@ _SHOWN_KEYS = 20
 def checks_of(name: str, tables: Sequence[str]) -> dg.AssetChecksDefinition:
     """The checks of a stage's tables as one step called `name`."""
 
-    @dg.multi_asset_check(name=name, specs=check_specs(*tables), description="Judges the tables before the next stage.")
-    def judge_stage(night: Night) -> Iterator[dg.AssetCheckResult]:
-        needs(night.staging, *tables)
+    # Subsettable, so that one asset of the stage can be materialised from the UI with its own checks.
+    @dg.multi_asset_check(
+        name=name,
+        specs=check_specs(*tables),
+        description="Judges the tables before the next stage.",
+        can_subset=True,
+    )
+    def judge_stage(context: dg.AssetCheckExecutionContext, night: Night) -> Iterator[dg.AssetCheckResult]:
+        selected = {(key.asset_key.to_user_string(), key.name) for key in context.selected_asset_check_keys}
+        judging = [table for table in tables if any(table == asset for asset, _ in selected)]
+        needs(night.staging, *judging)
         with step(night.staging, name) as noted:
-            judged = {table: judge_table(night.project, night.staging, table) for table in tables}
+            judged = {table: judge_table(night.project, night.staging, table) for table in judging}
             noted.odd = _odd(judged)
         for table, verdicts in judged.items():
-            yield from results(table, verdicts)
+            yield from (result for result in results(table, verdicts) if (table, result.check_name) in selected)
 
     return judge_stage
 

@@ -33,7 +33,7 @@ class Night(dg.ConfigurableResource):
         try:
             self._project = named_project()
             self._lake = open_lake(self._project)
-            staging = self._lake.open_run(str(context.run_id), _as_of(context))
+            staging = self._lake.open_run(_run(context).run_id, _as_of(context))
         except KlantspoorError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
         with staging:
@@ -72,9 +72,15 @@ def is_project_named() -> bool:
 
 def _as_of(context: dg.InitResourceContext) -> datetime:
     """The night's clock: as the run's tag says, else when the run was made. Each process of a run finds the same."""
-    run = context.dagster_run
-    said = run.tags.get(AS_OF_TAG) if run is not None else None
+    run = _run(context)
+    said = run.tags.get(AS_OF_TAG)
     if said is not None:
         return datetime.fromisoformat(said)
-    record = context.instance.get_run_record_by_id(str(context.run_id)) if context.instance is not None else None
+    record = context.instance.get_run_record_by_id(run.run_id) if context.instance is not None else None
     return record.create_timestamp.astimezone(UTC) if record is not None else datetime.now(UTC)
+
+
+def _run(context: dg.InitResourceContext) -> dg.DagsterRun:
+    if context.run is None:
+        raise dg.Failure("the night is only made within a run: start the job `nightly`", allow_retries=False)
+    return context.run

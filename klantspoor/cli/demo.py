@@ -8,13 +8,15 @@ from __future__ import annotations
 import importlib
 import shutil
 import sys
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
-from klantspoor.cli.context import CommandError, checkout, console, plain, say
+from klantspoor.cli.context import CommandError, checkout, console, open_project, plain, say
 
 
 def register(app: typer.Typer) -> None:
@@ -23,12 +25,15 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The demo project's folder: absent or empty.")] = Path(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The demo project's folder: absent or empty.")] = Path(
         "demo"
     ),
     customers: Annotated[int, typer.Option(min=1, help="Simulated customers.")] = 2000,
     days: Annotated[int, typer.Option(min=2, help="Simulated days.")] = 180,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same customers.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed and days give the same customers.")] = 1,
+    end: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last simulated day.", show_default="2026-06-30")
+    ] = None,
 ) -> None:
     """Make a demo project: a simulated energy supplier, as its systems would export it.
 
@@ -43,15 +48,26 @@ def demo(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CommandError(f"{folder} is there already and not empty: name another folder, or remove it first.")
     shutil.copytree(root / "simulation" / "project", folder, dirs_exist_ok=True)
+    simulation = _simulation(root)
+    last = end.date() if end else simulation.DEFAULT_END
     with console.status(f"Simulating {customers:,} customers for {days} days"):
-        made = _simulation(root).generate(folder, customers=customers, days=days, seed=seed)
+        made = simulation.generate(folder, customers=customers, days=days, seed=seed, end=last)
     _make_key(folder)
-    say(
-        f"Made the demo project {folder}: {customers:,} customers, {days} days, seed {seed}, in {max(1, round(made.seconds))} s."
-    )
+    took = max(1, round(made.seconds))
+    say(f"Made the demo project {folder}: {customers:,} customers, {days} days up to {last}, seed {seed}, in {took} s.")
     console.print(plain(f"  {folder}/landing    the files its systems exported", "dim"))
     console.print(plain(f"  {folder}/truth      what really happened; the nightly job never reads it", "dim"))
-    say(f"Next: klantspoor run --project {folder}")
+    night = _night_after(folder, last)
+    say("Next, the night after its last day (later, its open journeys would count as abandoned):")
+    console.print(plain(f"klantspoor run --project {folder} --as-of {night}"), soft_wrap=True)
+
+
+def _night_after(folder: Path, last: date) -> str:
+    """The first nightly run that has all files: the day after the last, at the project's hour."""
+    file = open_project(folder).file
+    hour = time.fromisoformat(file.nightly_at)
+    night = datetime.combine(last + timedelta(days=1), hour, ZoneInfo(file.timezone))
+    return night.isoformat(timespec="minutes")
 
 
 def _simulation(root: Path) -> ModuleType:
@@ -65,7 +81,6 @@ def _simulation(root: Path) -> ModuleType:
 
 def _make_key(folder: Path) -> None:
     """The demo's own key for pseudonyms, where its configuration wants one in a file."""
-    from klantspoor.cli.context import open_project
     from klantspoor.project.key import make_key
 
     name = open_project(folder).file.pseudonym_key.file

@@ -117,15 +117,15 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, lake: Lake, staging: Stag
 
 
 def _winners(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: list[str]) -> None:
-    """`winners`: the events, each with its person: that of its most trusted identifier that is not shared.
+    """`found`: the events, each with its person: that of its most trusted identifier that is somebody's, null without one.
 
-    A shared identifier counts only where the event carries no other. Distinct sets of identifiers are resolved, not events.
+    Distinct sets of identifiers are resolved, not events.
     """
     persons = str(staging.work("canonical") / "persons.parquet")
     connection.execute(
         """CREATE TEMP TABLE sets AS
            WITH held AS (SELECT identifiers, unnest(identifiers) AS i FROM (SELECT DISTINCT identifiers FROM raw))
-           SELECT h.identifiers, arg_min(p.person_id, (NOT p.usable, p.priority, p.identifier_type, p.identifier)) AS person_id
+           SELECT h.identifiers, arg_min(p.person_id, (p.priority, p.identifier_type, p.identifier)) AS person_id
            FROM held h JOIN read_parquet($persons) p
              ON p.identifier_type = h.i."type" AND p.identifier = h.i.identifier AND NOT h.i.blocked
            GROUP BY h.identifiers""",
@@ -217,7 +217,7 @@ def _write_personas(connection: duckdb.DuckDBPyConnection, staging: Staging, fil
             held AS (
                 SELECT p.person_id, s.persona, s.last_seen, s.sequence
                 FROM (SELECT *, unnest(identifiers) AS i FROM said) s JOIN read_parquet($persons) p
-                  ON p.identifier_type = s.i."type" AND p.identifier = s.i.identifier AND NOT s.i.blocked AND p.usable)
+                  ON p.identifier_type = s.i."type" AND p.identifier = s.i.identifier AND NOT s.i.blocked)
             SELECT ('0x' || person_id)::UBIGINT AS person, arg_max(persona, (last_seen, sequence, persona)) AS persona
             FROM held GROUP BY person_id ORDER BY person) TO $path (FORMAT parquet, COMPRESSION zstd)""",
         {

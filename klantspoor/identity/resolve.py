@@ -1,8 +1,8 @@
 """Persons from the ledger's links: guards first, then connected components.
 
 An identifier is known by its type and pseudonym only. Two rules keep strangers apart: a *blocked* identifier is nobody's,
-and a *shared* one (seen with more identifiers of another type than its type allows) links nobody. What a shared
-identifier alone is known of belongs to a person of its own.
+and a *shared* one (seen with more identifiers of another type than its type allows) links nobody. What is known of a
+shared identifier alone stays anonymous: it may be any of those who share it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
     """Derives persons from all evidence in the ledger.
 
     Writes the tables `identities` and `identity_audit`, and `canonical/persons.parquet`: identifier_type, identifier,
-    person_id (16 hex), usable (false: shared), priority (of its type, 1 is the most trusted).
+    person_id (16 hex), priority (of its type, 1 is the most trusted); blocked and shared identifiers are not in it.
 
     Raises:
         LakeError: where two persons would get one id (as good as impossible: 64 bits of a keyed hash).
@@ -70,17 +70,16 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
             raise LakeError(f"{clash} persons would share their id with another; report this with the ledger's size")
         target = staging.work("canonical") / "persons.parquet"
         connection.execute(
-            """COPY (SELECT n.identifier_type, n.identifier, p.person_id, NOT n.shared AS usable, n.priority
-               FROM nodes n JOIN persons p USING (component) ORDER BY ALL) TO $path (FORMAT parquet, COMPRESSION zstd)""",
+            """COPY (SELECT n.identifier_type, n.identifier, p.person_id, n.priority FROM nodes n JOIN persons p USING (component) ORDER BY ALL) TO $path (FORMAT parquet, COMPRESSION zstd)""",
             {"path": str(target)},
         )
         staging.write("identities", _identities(connection))
         staging.write("identity_audit", _audit(connection, staging))
         return IdentityReport(
-            identifiers=_one(connection, "SELECT count(*) FROM nodes"),
+            identifiers=_one(connection, "SELECT count(*) FROM seen"),
             persons=_one(connection, "SELECT count(*) FROM persons"),
             blocked=_one(connection, "SELECT count(*) FROM seen WHERE blocked"),
-            shared=_one(connection, "SELECT count(*) FROM nodes WHERE shared"),
+            shared=_one(connection, "SELECT count(*) FROM shared"),
             largest=largest,
         )
 
@@ -160,9 +159,8 @@ def _number_nodes(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         """CREATE TEMP TABLE numbered AS
            SELECT row_number() OVER (ORDER BY t.priority, s.identifier_type, s.identifier) - 1 AS node,
-                  s.identifier_type, s.identifier, s.sequence, s.first_seen, s.last_seen, s.rows, s.sources, t.priority,
-                  h.identifier IS NOT NULL AS shared
-           FROM seen s JOIN types t USING (identifier_type) LEFT JOIN shared h USING (identifier_type, identifier)
+                  s.identifier_type, s.identifier, s.sequence, s.first_seen, s.last_seen, s.rows, s.sources, t.priority
+           FROM seen s JOIN types t USING (identifier_type) ANTI JOIN shared USING (identifier_type, identifier)
            WHERE NOT s.blocked"""
     )
 
@@ -171,7 +169,7 @@ def _components(connection: duckdb.DuckDBPyConnection) -> int:
     """`nodes` with their component; returns the size of the largest."""
     edges = connection.execute(
         """WITH used AS (
-               SELECT l.link, n.node FROM links l JOIN numbered n USING (identifier_type, identifier) WHERE NOT n.shared),
+               SELECT l.link, n.node FROM links l JOIN numbered n USING (identifier_type, identifier)),
            hub AS (SELECT link, min(node) AS hub FROM used GROUP BY link)
            SELECT DISTINCT hub, node FROM used JOIN hub USING (link) WHERE hub <> node"""
     ).fetchnumpy()
@@ -204,7 +202,7 @@ def _identities(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     return _as_declared(
         connection.sql(
             """SELECT n.identifier_type, n.identifier, p.person_id, n.first_seen AS valid_from, n.last_seen AS valid_to,
-                      CASE WHEN n.shared THEN 'shared' WHEN n.node = p.anchor THEN 'anchor' ELSE 'linked' END AS rule,
+                      CASE WHEN n.node = p.anchor THEN 'anchor' ELSE 'linked' END AS rule,
                       n.rows || ' rows of ' || n.sources AS evidence
                FROM nodes n JOIN persons p USING (component) ORDER BY p.person_id, n.identifier_type, n.identifier"""
         ),

@@ -79,15 +79,22 @@ class Selection:
         kept = trimmed if trim else values
         return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), kept)
 
-    def blame(self, mask: Mask, reason: str, slot: Slot | None, values: pa.Array | None, advice: str) -> None:
-        """Notes a reason against the rows of `mask` (n), with what stands in `values` (n) as far as it may be told."""
+    def blame(
+        self, mask: Mask, reason: str, slot: Slot | None, values: pa.Array | None, advice: str, *, raw: bool = False
+    ) -> None:
+        """Notes a reason against the rows of `mask` (n), with what stands in `values` (n) as far as it may be told.
+
+        `values` are what the slot gave, or with `raw` what stands in its raw column.
+        """
         at = np.flatnonzero(mask)
         if len(at) == 0:
             return
         self.bad |= mask
         details: pa.Array | str = advice
         if values is not None:
-            said = found(values.take(pa.array(at)), personal=slot is None or slot.personal)
+            said = found(
+                values.take(pa.array(at)), personal=slot is None or (slot.raw_personal if raw else slot.personal)
+            )
             details = pc.binary_join_element_wise(said, advice, "; ")
         self._faults.add(self.rows[at], reason, slot.column if slot is not None else None, details)
 
@@ -98,7 +105,7 @@ class Selection:
             mask = self.answer.fails(slot)[self.rows]
             if key != "when" and mask.any():
                 self.blame(
-                    mask, "expression_failed", slot, self._first_raw(slot), f"the expression of {key} fails on it"
+                    mask, "expression_failed", slot, self._first_raw(slot), f"the expression of {key} fails", raw=True
                 )
 
     def _first_raw(self, slot: Slot) -> pa.Array | None:

@@ -71,10 +71,14 @@ class Gate:
         self._con.register("raw", table)
         try:
             return self._read(self._con.sql(self._quick()).to_arrow_table(), table.num_rows)
+        except (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.InternalException):
+            raise  # the machine's trouble, not the file's
         except duckdb.Error:
             pass
         try:
             return self._read(self._con.sql(self._careful()).to_arrow_table(), table.num_rows)
+        except (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.InternalException):
+            raise
         except duckdb.Error as error:
             # What DuckDB says may hold a row's value, so only the kind of the error is told.
             raise IntakeError(

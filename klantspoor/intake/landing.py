@@ -75,7 +75,7 @@ def find(landing: Path, source: str, globs: list[str], as_of: datetime) -> tuple
             name = printable(relative.as_posix())
             if any(part.startswith(".") for part in relative.parts):
                 continue
-            if not path.resolve().is_relative_to(home):
+            if not _stays_in(path, home):
                 refused[name] = Refused(
                     source, name, "a symbolic link leads out of the landing folder; copy the file into it"
                 )
@@ -83,6 +83,13 @@ def find(landing: Path, source: str, globs: list[str], as_of: datetime) -> tuple
                 landed_at = min(datetime.fromtimestamp(path.stat().st_mtime, UTC), as_of)
                 found[name] = LandingFile(source, path, name, landed_at)
     return sorted(found.values(), key=lambda f: (f.landed_at, f.file)), list(refused.values())
+
+
+def _stays_in(path: Path, home: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(home)
+    except (OSError, RuntimeError):  # a symbolic link that leads to itself
+        return False
 
 
 def printable(name: str) -> str:

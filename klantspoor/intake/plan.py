@@ -26,7 +26,8 @@ _TEXT = ("id", "activity", "channel", "initiator", "team", "topic", "outcome", "
 class Slot:
     """One expression to compute, and what it is called in the gate's answer.
 
-    `column` is the first raw column it reads (null: none), for messages; `personal` whether any of its columns is.
+    `column` is the first raw column it reads (None: none), for messages. `personal`: whether any column it reads
+    is, as the mapping sees them; `raw_personal`: whether that raw column is.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Slot:
     kind: Kind
     column: str | None
     personal: bool
+    raw_personal: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,9 @@ class _Slots:
             expression = _parsed(key, text)
             raw = self._first_raw(expression)
             personal = bool(personal_columns(self._source, text))
-            self.made[text, kind] = Slot(f"c{len(self.made)}", expression, kind, raw, personal)
+            self.made[text, kind] = Slot(
+                f"c{len(self.made)}", expression, kind, raw, personal, not shows(self._source, raw)
+            )
         return self.made[text, kind]
 
     def _first_raw(self, expression: Expression) -> str | None:

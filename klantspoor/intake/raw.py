@@ -79,7 +79,8 @@ def unique_names(header: Sequence[str]) -> list[str]:
     taken = {column_key(name) for name in header}
     seen: set[str] = set()
     names = []
-    for number, given in enumerate(header, start=1):
+    for number, text in enumerate(header, start=1):
+        given = text.replace("\0", "\ufffd")  # no SQL can name it otherwise
         name = base = given or f"column_{number}"
         suffix = 2
         while column_key(name) in seen or (name != given and column_key(name) in taken):

@@ -204,7 +204,7 @@ class Passage:
                     .take(pa.array(failed))
                 )
                 details = pc.binary_join_element_wise(
-                    found(texts, personal=slot.personal), "the condition fails on it", "; "
+                    found(texts, personal=slot.raw_personal), "the condition fails on it", "; "
                 )
             faults.add(failed, "expression_failed", slot.column, details)
         mask: Mask = np.asarray(pc.fill_null(values[slot.name], False).to_numpy(zero_copy_only=False), np.bool_)

@@ -120,9 +120,7 @@ class _Intake:
             return FileResult(file.source, file.file, "refused", detail=f"it cannot be opened: {error.strerror}")
         known = self._known.get((file.source, before.content_hash))
         if known is not None:
-            return FileResult(
-                file.source, file.file, "known", known.sequence, detail=f"its content was read as {known.file}"
-            )
+            return FileResult(file.source, file.file, "known", known.sequence, detail=_why_known(known))
         self._progress(f"reading {file.source}: {file.file}")
         aside = self._ledger.new_folder(self._next)
         reading = read_file(self._project, self._project.sources[file.source], file, self._key, aside)
@@ -155,6 +153,13 @@ class _Intake:
             key_check=self._check,
             **asdict(reading.counts),
         )
+
+
+def _why_known(known: FileRecord) -> str:
+    if known.file_status == "used":
+        return f"its content was read as {known.file}"
+    folder = f"{known.sequence:08d}-{known.content_hash[:12]}"
+    return f"its content was quarantined as {known.file}; remove {folder} from the ledger to have it read again"
 
 
 def _changed(path: Path, before: Fingerprint) -> bool:

@@ -238,10 +238,14 @@ def _by_streams(events: Slice, person: Ints, sheet: _TypeSheet, rows: Ints, stre
     order = np.lexsort((stream, person[rows]))
     rows, stream = rows[order], stream[order]
     begin, end, _ = _segments(events, sheet, rows, changes(person[rows], stream), np.zeros(len(rows), dtype=bool))
-    _own_journeys(sheet, rows, begin, end)
+    _own_journeys(events, sheet, rows, begin, end)
 
 
-def _own_journeys(sheet: _TypeSheet, rows: Ints, begin: Ints, end: Ints) -> None:
+def _own_journeys(events: Slice, sheet: _TypeSheet, rows: Ints, begin: Ints, end: Ints) -> None:
+    """Journeys from rows[begin:end], but for those that hold none of the activities the cut needs."""
+    needed = np.concatenate([[0], np.cumsum(sheet.rules.needs[events.kind[rows]])])
+    real = needed[end] > needed[begin]
+    begin, end = begin[real], end[real]
     journey = sheet.found(rows[begin])
     which, index = expand(begin, end)
     sheet.join(rows[index], journey[which], np.where(index == begin[which], OPENING, STREAM).astype(np.int8))
@@ -509,7 +513,7 @@ def _openings_without_key(events: Slice, person: Ints, sheet: _TypeSheet, joined
         own = (adopter < 0) | (closed > 0) | (events.at[start] - events.at[rows[end - 1]] > rules.gap)
         which, index = expand(begin[~own], end[~own])
         sheet.join(rows[index], adopter[~own][which], BEFORE_CASE)
-    _own_journeys(sheet, rows, begin[own], end[own])
+    _own_journeys(events, sheet, rows, begin[own], end[own])
 
 
 def _adopter(person: Ints, sheet: _TypeSheet, last: Ints, account: npt.NDArray[np.uint64]) -> Ints:

@@ -73,6 +73,7 @@ class TypeRules:
     rank: npt.NDArray[np.int32]
     companion: Flags
     opens: Flags
+    needs: Flags
     closes: Flags
     completes: Flags
     fails: Flags
@@ -221,6 +222,7 @@ def compile_type(journey: JourneyFile, kinds: list[Kind]) -> TypeRules:
         rank=np.array([found.rank for found in roles], dtype=np.int32),
         companion=flags(journey.companions),
         opens=flags(journey.cut.opens),
+        needs=flags(journey.cut.needs) if journey.cut.needs else np.ones(len(kinds), dtype=bool),
         closes=flags(journey.cut.closes),
         completes=flags(journey.completes),
         fails=flags(journey.fails),

@@ -1,9 +1,9 @@
 """Process models of every journey type, from its most frequent variants: BPMN and PNML, with how well they fit.
 
 PM4Py is fed distinct variants with counts, never events. Its inductive miner filters nothing out: what is rare is
-already left out by taking only the most frequent variants that cover `limits.model_coverage` of the journeys. So it allows
-all of these, and its fitness on them is 1 unless PM4Py errs; how much else it allows, its precision tells, and how many
-journeys it is about, `share`. What a model is judged by is in `klantspoor.mining.judge`.
+already left out by taking only the most frequent variants that cover `limits.model_coverage` of the journeys. So it
+allows all of these, and its fitness on them is 1 unless PM4Py errs; how much else it allows, its precision tells, and
+how many journeys it is about, `share`. What a model is judged by is in `klantspoor.mining.judge`.
 
 Privacy: variants that fewer than `limits.suppress_below` persons followed do not shape a model, for a model shows the
 paths it is made from. Mystery guests' journeys are not in the variants (R21).

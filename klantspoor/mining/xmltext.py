@@ -14,7 +14,7 @@ _UNFIT = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def visible(text: str) -> str:
-    """`text` with control characters and line breaks as their pictures (␀, ␊, …), and what else XML cannot hold as �."""
+    """`text` with control characters and line breaks as their pictures (␀, ␊, …), what else XML cannot hold as �."""
     return _UNFIT.sub("\ufffd", text.translate(_PICTURES))
 
 

@@ -285,6 +285,10 @@ class Cut(Strict):
 
     case_key: Name | None = Field(default=None, description="events with one value of this case key are one journey")
     opens: list[Matcher] = Field(default=[], description="activities that begin a journey; none listed: any visible one does")
+    needs: list[Matcher] = Field(
+        default=[],
+        description="without a case key, only what holds one of these is a journey (looking at the prices once is not)",
+    )
     closes: list[Matcher] = Field(default=[], description="activities that end one: what follows without a key is not in it")
     gap: Duration = Field(default=timedelta(days=30), description="this long without any event of the journey ends it")
 

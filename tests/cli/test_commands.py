@@ -162,9 +162,11 @@ def test_demo_copies_its_configuration_and_simulates(
     (root / "simulation" / "project" / "key").unlink()
     (root / "simulation" / "__init__.py").write_text(
         "from types import SimpleNamespace\n"
-        "def generate(out, *, customers, days, seed):\n"
+        "from datetime import date\n"
+        "DEFAULT_END = date(2026, 6, 30)\n"
+        "def generate(out, *, customers, days, seed, end):\n"
         "    (out / 'truth').mkdir()\n"
-        "    (out / 'truth' / 'asked').write_text(f'{customers} {days} {seed}')\n"
+        "    (out / 'truth' / 'asked').write_text(f'{customers} {days} {seed} {end}')\n"
         "    return SimpleNamespace(seconds=1.0)\n",
         encoding="utf-8",
     )
@@ -178,9 +180,9 @@ def test_demo_copies_its_configuration_and_simulates(
         sys.modules.pop("simulation", None)
         sys.modules.update(kept)
     assert said.code == 0, said.err
-    assert (tmp_path / "demo" / "truth" / "asked").read_text() == "7 9 3"
+    assert (tmp_path / "demo" / "truth" / "asked").read_text() == "7 9 3 2026-06-30"
     assert (tmp_path / "demo" / "key").stat().st_mode & 0o777 == 0o600
-    assert "Next: klantspoor run --project" in said.words
+    assert f"klantspoor run --project {tmp_path / 'demo'} --as-of 2026-07-01T03:00+02:00" in said.words
     again = bare("demo", tmp_path / "demo")
     assert again.code == 1
     assert "not empty" in again.complaint

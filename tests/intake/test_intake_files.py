@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,11 @@ def test_content_is_read_once_per_source(world: World) -> None:
 def test_globs_stay_in_the_landing_folder(world: World) -> None:
     (world.root / "outside.csv").write_text(GOOD)
     (world.root / "landing" / "crm_link.csv").symlink_to(world.root / "outside.csv")
+    (world.root / "landing" / "crm_loop.csv").symlink_to("crm_loop.csv")
     world.land(".crm_hidden.csv", GOOD)
     world.source(files=["*.csv", "../*.csv", "/etc/*.conf", "**/*.csv"])
     report = world.night()
-    assert {f.file for f in report.of("refused")} == {"crm_link.csv", "../*.csv", "/etc/*.conf"}
+    assert {f.file for f in report.of("refused")} == {"crm_link.csv", "crm_loop.csv", "../*.csv", "/etc/*.conf"}
     assert world.ledger == []
 
 
@@ -160,6 +162,16 @@ def test_a_missing_column_names_file_column_and_nearest(world: World) -> None:
     assert "'customer'" in row["detail"]
     assert "'customr'" in row["detail"]
     assert len(report.of("used")) == 1
+
+
+def test_a_quarantined_file_is_read_again_only_when_it_is_removed_from_the_ledger(world: World) -> None:
+    take_csv(world, GOOD.replace("customer", "klant"))
+    world.source(dialects=[{"name": "d", "columns": {"customer": "klant"}}])
+    (known,) = world.night().files
+    assert known.outcome == "known"
+    assert world.ledger[0].path.name in str(known.detail)
+    shutil.rmtree(world.ledger[0].path)
+    assert [f.outcome for f in world.night().files] == ["used"]
 
 
 def test_header_only_is_a_good_file(world: World) -> None:

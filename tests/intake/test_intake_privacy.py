@@ -60,6 +60,17 @@ def test_an_id_is_plain_only_if_its_columns_are_not_personal(world: World, liste
     assert (world.events()[0]["source_event_id"] == "T5") == plain
 
 
+@pytest.mark.parametrize("mapping", [{}, {"when": "id <> '4'"}])
+def test_a_failing_dialect_column_does_not_give_its_raw_column_away(world: World, mapping: dict[str, str]) -> None:
+    dialect = {"name": "d", "columns": {"id": "CAST(bsn AS INT)::VARCHAR"}}
+    text = "bsn,moment,activity,customer\nsecret77,2024-05-01 10:00:00,call,C\n"
+    take_csv(world, text, dialects=[dialect], not_personal=["id"], defaults=SIMPLE | mapping)
+    (row,) = world.quarantine()
+    assert (row["reason"], row["column"]) == ("expression_failed", "bsn")
+    assert "aaaaaa99" in row["detail"]
+    assert "secret77" not in row["detail"]
+
+
 PLANTED = ["jan.jansen", "voorbeeld.nl", "0612345678", "Wilhelmina", "Kerkstraat", "NL91ABNA"]
 
 

@@ -65,6 +65,30 @@ def test_names_are_made_unique() -> None:
         "category", "category_3", "Category_2", "CATEGORY_4", "column_5",
     ]  # fmt: skip
     assert unique_names(["a", "b", "a"]) == ["a", "b", "a_2"]
+    assert unique_names(["a\0"]) == ["a\ufffd"]
+
+
+def test_utf_16_without_a_mark_is_not_taken_for_utf_8(world: World) -> None:
+    take_csv(world, "id,moment,activity,customer\n1,2024-05-01 10:00:00,call,C1\n".encode("utf-16-le"))
+    assert world.reasons() == [(0, "missing_column")]
+
+
+def test_odd_json_lines_are_malformed_at_worst(world: World) -> None:
+    fields = {"id": "$.id", "moment": "$.moment", "activity": "$.activity", "customer": "$.customer"}
+    good = '{"id":"1","moment":"2024-05-01 10:00:00","activity":"x","customer":"C"}'
+    odd = [
+        '{"a":' * 50_000 + "1" + "}" * 50_000,
+        good + "\0",
+        '{"id":"\\ud800"}',
+        "\x01",
+        '{"id":1,"id":2}',
+        '{"id":NaN}',
+    ]
+    world.source(reader={"format": "jsonl", "fields": fields})
+    world.land("crm.jsonl", "\n".join([*odd, good]))
+    world.night()
+    assert [e["row_number"] for e in world.events()] == [7]
+    assert {n for n, _ in world.reasons()} == {1, 2, 3, 4, 5, 6}
 
 
 def test_header_with_mark_quotes_newline_and_no_final_newline(tmp_path: Path) -> None:

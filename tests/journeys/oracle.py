@@ -1,7 +1,8 @@
 """The naive oracle: docs/journeys.md once more, event by event in plain Python, as the proof of the vectorised kernel.
 
 Here: section "Within a journey" and the entry, `reconstruct`. Roles are in `oracle_events`, membership in
-`oracle_cutting`, turns and causes in `oracle_waits`. Clarity over speed; nothing is shared with `klantspoor.journeys`.
+`oracle_joining` and `oracle_cutting`, turns and causes in `oracle_waits`. Clarity over speed; nothing is shared with
+`klantspoor.journeys`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from oracle_cutting import Draft, Person, cut, known_account
+from oracle_cutting import cut
 from oracle_events import Event, Role, fits_any, in_context, in_order, microseconds
+from oracle_joining import Draft, Person, known_account
 from oracle_waits import Stretch, Wait, declared_turns, stretches_of, whole_seconds
 
 from klantspoor.project.model import JourneyFile

@@ -117,6 +117,7 @@ def a_cut(pick: Pick, mood: Mood) -> dict[str, Any]:
     return {
         "case_key": pick(mood.case_keys),
         "opens": some(pick, ACTIVITIES, opening, opening),
+        "needs": some(pick, ACTIVITIES, at_most=pick((0, 0, 2))),
         "closes": some(pick, ACTIVITIES, at_most=pick((0, 1))),
         "gap": f"{pick(mood.gaps)} minutes",
     }

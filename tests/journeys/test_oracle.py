@@ -1,6 +1,6 @@
 """Order, roles and the first two rules of cutting by the naive oracle: cases counted by hand from docs/journeys.md.
 
-The other rules: `test_oracle_loose` (3), `test_oracle_openings` (4, 5), `test_oracle_within` (within a journey),
+The other rules: `test_oracle_loose` (3), `test_oracle_openings` (4 to 6), `test_oracle_within` (within a journey),
 `test_oracle_waits`; what holds of all of them: `test_oracle_properties`.
 """
 

@@ -1,4 +1,4 @@
-"""Openings without a key, answers and what is published (rules 4 and 5 of "Cutting"), by the naive oracle.
+"""Openings without a key, companions, answers, what is published: rules 4 to 6 of "Cutting", by the naive oracle.
 
 Counted by hand from docs/journeys.md.
 """
@@ -110,7 +110,70 @@ def test_what_two_accounts_leave_loose_makes_a_journey_without_account() -> None
     assert [journey.account for journey in result.journeys] == [0, 1, 2]
 
 
-# --- (5) and what is published ---------------------------------------------------------------------------------------
+# --- (5) -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_companion_opens_and_prolongs_nothing_but_comes_along() -> None:
+    events = [
+        event("k", 0, "login"),
+        event("l", 10, "login"),
+        event("a", 12, "see"),
+        event("m", 15, "login"),
+        event("n", 60, "login"),
+        event("b", 72 + 1 / MINUTE, "see"),  # too long after a: neither m nor n kept the journey open
+    ]
+    file = journey_type(unphased=["login"], companions=["login"])
+    result = run(events, file, contact_gap=5)
+    assert membership(result) == {"trip:a": "l=contact a=opening m=contact", "trip:b": "b=opening"}
+    assert [journey.started // MINUTE for journey in result.journeys] == [10, 72]
+    without = journey_type(unphased=["login"])
+    assert membership(run(events, without, contact_gap=5)) == {
+        "trip:k": "k=opening l=stream a=stream m=stream n=stream b=stream"
+    }
+
+
+def test_a_companion_follows_others_by_whatever_rule_they_joined_but_not_into_another_account() -> None:
+    file = journey_type(key="order", unphased=["login"], companions=["login"])
+    events = [
+        event("a", 0, "see", channel="phone", keys={"order": 1}, account=1),
+        event("b", 20, "see", channel="web"),
+        event("k", 22, "login", channel="web"),
+        event("l", 23, "login", channel="web", account=2),
+        event("m", 24, "login", channel="desk"),
+        event("n", 70, "login", keys={"order": 1}),  # with its key it is like any other
+        event("c", 130, "see"),
+    ]
+    found = membership(run(events, file, contact_gap=5))
+    assert found == {"trip:a": "a=case_key b=recency k=contact n=case_key c=recency"}
+
+
+def test_a_companion_that_is_loose_in_another_type_and_joined_there_stays_there() -> None:
+    trip = journey_type(unphased=["login"], companions=["login"])
+    deal = journey_type("deal", phases={"one": ["buy"]}, key="order", unphased=["login"])
+    events = [event("d", 0, "buy", keys={"order": 1}), event("a", 1, "see"), event("l", 2, "login")]
+    assert membership(run(events, trip, deal, contact_gap=5)) == {
+        "deal:d": "d=case_key l=contact",
+        "trip:a": "a=opening",
+    }
+    assert membership(run(events[1:], trip, deal, contact_gap=5)) == {"trip:a": "a=opening l=contact"}
+
+
+def test_a_companion_follows_what_was_adopted_or_opened_without_a_key() -> None:
+    file = journey_type(key="order", opens=["see"], unphased=["login"], companions=["login"])
+    events = [
+        event("k", 0, "login", channel="web"),
+        event("a", 3, "see", channel="web"),
+        event("b", 30, "see", channel="phone", keys={"order": 1}),
+        event("c", 200, "see"),
+        event("l", 201, "login"),
+    ]
+    assert membership(run(events, file, contact_gap=5)) == {
+        "trip:b": "k=contact a=before_case b=case_key",
+        "trip:c": "c=opening l=contact",
+    }
+
+
+# --- (6) and what is published ---------------------------------------------------------------------------------------
 
 
 def test_answers_follow_their_key_or_the_rules_without_contact_and_whatever_closed() -> None:
