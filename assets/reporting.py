@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+import duckdb
 
 from assets.specs import column_lineage
 from klantspoor.dictionary import TABLES
@@ -52,15 +53,16 @@ def needs(staging: Staging, *tables: str) -> None:
 
 def made(staging: Staging, *tables: str) -> Iterator[dg.MaterializeResult]:
     """What a step made: rows, the first few of them, and where columns come from."""
-    for name in tables:
-        yield dg.MaterializeResult(
-            asset_key=name,
-            metadata={
-                "dagster/row_count": staging.rows(name),
-                "dagster/column_lineage": column_lineage(TABLES[name]),
-                "preview": dg.MetadataValue.md(preview(staging, name)),
-            },
-        )
+    with staging.connect() as connection:
+        for name in tables:
+            yield dg.MaterializeResult(
+                asset_key=name,
+                metadata={
+                    "dagster/row_count": staging.rows(name),
+                    "dagster/column_lineage": column_lineage(TABLES[name]),
+                    "preview": dg.MetadataValue.md(preview(connection, name)),
+                },
+            )
 
 
 def rows_of(staging: Staging, *tables: str) -> int:
@@ -68,10 +70,9 @@ def rows_of(staging: Staging, *tables: str) -> int:
     return sum(staging.rows(name) for name in tables)
 
 
-def preview(staging: Staging, name: str) -> str:
+def preview(connection: duckdb.DuckDBPyConnection, name: str) -> str:
     """The first rows as a Markdown table, harmless whatever the data says."""
-    with staging.connect() as connection:
-        rows = connection.execute(f"SELECT * FROM {quoted(name)} LIMIT {PREVIEW_ROWS}").fetchall()
+    rows = connection.execute(f"SELECT * FROM {quoted(name)} LIMIT {PREVIEW_ROWS}").fetchall()
     columns = TABLES[name].names
     lines = [_line(columns), _line(["---"] * len(columns), is_text=False)]
     return "\n".join([*lines, *(_line(["" if value is None else value for value in row]) for row in rows)])

@@ -130,7 +130,8 @@ class _Timeline:
         )
         if row["lead_time_seconds"] is not None:
             origin = "the need began" if row["need_started_at"] else "the first contact"
-            console.print(plain(f"{units.seconds(row['lead_time_seconds'])} from {origin} to the end"))
+            end = "solved" if row["solved_at"] else "the end"
+            console.print(plain(f"{units.seconds(row['lead_time_seconds'])} from {origin} to {end}"))
         if row["is_mystery_guest"]:
             console.print(plain("A mystery guest: in no figure.", "yellow"))
         waited = [(turn, row[f"{turn}_wait_seconds"]) for turn in _TURNS if row[f"{turn}_wait_seconds"]]

@@ -14,7 +14,7 @@ import duckdb
 from klantspoor.cli.context import clean
 from klantspoor.errors import NotFoundError
 
-_ID = re.compile(r"^(J[0-9a-f]{0,24}|[0-9a-f]{1,24})$")
+_ID = re.compile(r"^(J[0-9a-f]{0,40}|[0-9a-f]{1,40})$")
 _SHORTEST = 3
 _NEAREST = 3
 _LISTED = 5
@@ -45,9 +45,9 @@ def find(connection: duckdb.DuckDBPyConnection, wanted: str) -> tuple[str, str]:
     if not _ID.match(text):
         # Not repeated: it may be a name or a number of a real person.
         raise NotFoundError(
-            "That is not an id: a person has 16 hexadecimal digits (3f9c…), a journey a J and 24 (J3f9c…). Customer "
-            'numbers and addresses are not in the tables. For some ids: klantspoor sql "SELECT journey_id, person_id '
-            'FROM journeys LIMIT 10"'
+            "That is not an id: a person's is hexadecimal digits (3f9c…), a journey's a J and such digits (J3f9c…). "
+            'Customer numbers and addresses are not in the tables. For some ids: klantspoor sql "SELECT journey_id, '
+            'person_id FROM journeys LIMIT 10"'
         )
     column = "journey_id" if text.startswith("J") else "person_id"
     found = _column(

@@ -84,12 +84,13 @@ class _Directs:
     first: Ints
     last: Ints
     close: Ints
+    solved: Ints
     account: npt.NDArray[np.uint64]
     topic: npt.NDArray[np.int32]
 
 
 _NONE = np.empty(0, dtype=np.int64)
-_NO_DIRECTS = _Directs(_NONE, _NONE, _NONE, _NONE, _NONE.astype(np.uint64), _NONE.astype(np.int32))
+_NO_DIRECTS = _Directs(_NONE, _NONE, _NONE, _NONE, _NONE, _NONE.astype(np.uint64), _NONE.astype(np.int32))
 
 
 @dataclass(slots=True)
@@ -259,6 +260,12 @@ def _first_known(values: npt.NDArray[np.generic], known: Bools, first: Bools) ->
     return np.where(index < end, index, begin)
 
 
+def _first_position(event: Ints, mask: Bools, first: Bools, size: int) -> Ints:
+    """Per segment the position of its first event where `mask` holds; `size` where none does."""
+    index = first_index_where(mask, first)
+    return np.where(index < ends_of(first), event[np.minimum(index, len(event) - 1)], size)
+
+
 def _directs(events: Slice, sheet: _TypeSheet) -> _Directs:
     size = len(events)
     if not sheet.count:
@@ -268,15 +275,15 @@ def _directs(events: Slice, sheet: _TypeSheet) -> _Directs:
     first = changes(journey)
     begin = starts_of(first)
     last = event[ends_of(first) - 1]
-    closing = first_index_where(sheet.rules.closes[events.kind[event]], first)
-    close = np.where(closing < ends_of(first), event[np.minimum(closing, len(event) - 1)], size)
+    rules, kind = sheet.rules, events.kind[event]
     account = events.account[event]
     topic = events.topic[event]
     return _Directs(
         key,
         event[begin],
         last,
-        close,
+        _first_position(event, rules.closes[kind], first, size),
+        _first_position(event, rules.completes[kind] | rules.fails[kind], first, size),
         account[_first_known(account, account != 0, first)],
         topic[_first_known(topic, topic >= 0, first)],
     )
@@ -339,6 +346,9 @@ def _candidates(
         same_account = (account != 0) & (account == directs.account[journeys])
         conflict = (account != 0) & (directs.account[journeys] != 0) & ~same_account
         keep = (events.at[event] - events.at[latest] <= sheet.rules.gap) & ~conflict
+        if closing_matters and sheet.rules.any_opens:
+            # Looking around again after the goal was reached is the next journey.
+            keep &= ~(sheet.rules.opens[events.kind[event]] & (directs.solved[journeys] < event))
         same_topic = (topic >= 0) & (topic == directs.topic[journeys])
         rule = np.select(
             [same_account & same_topic, same_topic, same_account], [ACCOUNT_TOPIC, TOPIC, ACCOUNT], RECENCY

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from klantspoor.page import units
-from klantspoor.page.figures import OTHER_CAUSE, Split
+from klantspoor.page.shapes import OTHER_CAUSE, Split
 
 NAMES = {
     "queueing": "ours: in a queue",

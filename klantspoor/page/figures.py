@@ -1,166 +1,37 @@
-"""What a map page shows, read from the published tables: one `JourneyPage` per journey type.
+"""What a map page shows, read from the published tables into the shapes of `klantspoor.page.shapes`.
 
-Queries and the shapes they fill. No HTML, no formatting (`units`), no thresholds of its own but for the least number of
-answers below which a page abstains from a verdict (R9).
+Queries only. No HTML, no formatting (`units`), and no thresholds of its own but the least number of answers below which
+a page abstains from a verdict (R9).
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from klantspoor.page.shapes import (
+    OTHER_CAUSE,
+    OUR_CAUSES,
+    TURNS,
+    Bottleneck,
+    Figures,
+    JourneyPage,
+    PhaseColumn,
+    Split,
+    Totals,
+    Voice,
+    Voices,
+)
 
 if TYPE_CHECKING:
     import duckdb
 
-    from klantspoor.project.model import JourneyFile, Project
+    from klantspoor.project.model import Project
 
-TURNS = ("organisation", "partner", "customer", "nobody", "undetermined")
-OUR_CAUSES = ("working", "closed", "handover", "queueing", "unexplained")
-OTHER_CAUSE = "few"
-"""Our time in transitions that too few people made to be shown with their cause."""
 LEAST_ANSWERS = 30
 WORST = 12
 _MAIN_CHANNELS = 3
-
-
-@dataclass(frozen=True)
-class Split:
-    """Hours of waiting by what they went to: our five causes (and `few`), then the other turns; without zeros."""
-
-    parts: dict[str, float]
-
-    @property
-    def total(self) -> float:
-        """All hours together."""
-        return sum(self.parts.values())
-
-    @property
-    def ours(self) -> float:
-        """The organisation's hours."""
-        return sum(v for k, v in self.parts.items() if k in OUR_CAUSES or k == OTHER_CAUSE)
-
-    @property
-    def blamed(self) -> float:
-        """The organisation's and the partners' hours: what bottlenecks are ranked on."""
-        return self.ours + self.parts.get("partner", 0.0)
-
-    def per(self, number: int) -> Split:
-        """The hours for each of `number` journeys or waits."""
-        return Split({k: v / number for k, v in self.parts.items()}) if number else Split({})
-
-
-@dataclass(frozen=True)
-class Figures:
-    """One row of `journey_map`: hours are floats, None where nothing was measured."""
-
-    persona: str | None
-    month: str | None
-    phase: str
-    is_provisional: bool
-    journeys: int
-    persons: int
-    visits: int
-    touchpoints: int
-    dwell_median_hours: float
-    dwell_p90_hours: float
-    wait_median_hours: float | None
-    wait_p90_hours: float | None
-    drop_off_share: float | None
-    channels: list[tuple[str, float]]
-    waiting: Split
-
-
-@dataclass(frozen=True)
-class PhaseColumn:
-    """One phase on the map; `figures` is None where it is about too few people (or nobody)."""
-
-    number: int
-    id: str
-    says: str
-    figures: Figures | None
-    open_waits: int
-    open_wait_hours: float
-
-
-@dataclass(frozen=True)
-class Bottleneck:
-    """One transition between two activities; `to_step` None: the next has not come."""
-
-    from_step: str
-    to_step: str | None
-    journeys: int
-    waits: int
-    wait_median_hours: float | None
-    wait_p90_hours: float | None
-    waiting: Split
-    blame_share: float
-    open_waits: int
-    open_wait_total_hours: float
-
-
-@dataclass(frozen=True)
-class Totals:
-    """A journey type as a whole, mystery guests left out; `lead_*` in hours, None where none has ended."""
-
-    journeys: int
-    persons: int
-    is_open: int
-    completed: int
-    abandoned: int
-    achieved: int
-    failed: int
-    with_need: int
-    touchpoints: float
-    lead_median_hours: float | None
-    lead_p90_hours: float | None
-    first: datetime
-    waiting: Split
-
-    @property
-    def settled(self) -> int:
-        """Journeys that are over, one way or another."""
-        return self.completed + self.abandoned
-
-
-@dataclass(frozen=True)
-class Voice:
-    """The answers to one instrument: `mean` and its 95 % interval on 0 to 100, None below LEAST_ANSWERS."""
-
-    instrument: str
-    answers: int
-    persons: int
-    mean: float | None
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
-class Voices:
-    """How much rests on what customers said (R9)."""
-
-    journeys_with_answer: int
-    persons: int
-    instruments: list[Voice]
-
-
-@dataclass(frozen=True)
-class JourneyPage:
-    """Everything on one page. `totals` is None where the type has too few people to be shown at all."""
-
-    journey: JourneyFile
-    totals: Totals | None
-    phases: list[PhaseColumn]
-    months: list[tuple[str, bool, dict[str, Figures]]]
-    personas: list[tuple[str, dict[str, Figures]]]
-    worst: list[Bottleneck]
-    still_open: list[Bottleneck]
-    voices: Voices
-    smallest: int
-    as_of: datetime
-    run_id: str
-    withheld: int = field(default=0)
 
 
 def collect(
@@ -296,13 +167,15 @@ def _bottlenecks(connection: duckdb.DuckDBPyConnection, name: str) -> list[Bottl
 
 def _totals(connection: duckdb.DuckDBPyConnection, name: str, smallest: int) -> Totals | None:
     waits = ", ".join(f"sum({turn}_wait_seconds) / 3600 as {turn}_wait_hours" for turn in TURNS)
+    counts = ", ".join(
+        f"""case when count(distinct person_id) filter ({which}) >= {int(smallest)}
+              then count(*) filter ({which}) end as {column}"""
+        for column, which in _COUNTED.items()
+    )
     row = fetch(
         connection,
-        f"""select count(*) as journeys, count(distinct person_id) as persons,
-              count(*) filter (status = 'open') as is_open,
-              count(*) filter (status = 'completed') as completed, count(*) filter (status = 'abandoned') as abandoned,
+        f"""select count(*) as journeys, count(distinct person_id) as persons, {counts},
               count(*) filter (status <> 'open' and outcome = 'achieved') as achieved,
-              count(*) filter (status <> 'open' and outcome = 'failed') as failed,
               count(need_started_at) as with_need, avg(touchpoints) as touchpoints,
               median(lead_time_seconds) / 3600 as lead_median_hours,
               quantile_cont(lead_time_seconds, 0.9) / 3600 as lead_p90_hours, min(started_at) as first, {waits}
@@ -318,8 +191,22 @@ def _totals(connection: duckdb.DuckDBPyConnection, name: str, smallest: int) -> 
            where j.journey_type = ? and not j.is_mystery_guest and w.turn = 'organisation' group by 1""",
         [name],
     )
+    if row["settled"] is None:
+        row |= {"lead_median_hours": None, "lead_p90_hours": None, "achieved_share": None}
+    else:
+        row["achieved_share"] = row["achieved"] / row["settled"]
+    if row["is_open"] is None:
+        row["settled"] = None  # else the difference to all journeys would tell
     taken = {key: row[key] for key in Totals.__dataclass_fields__ if key in row}
     return Totals(**taken, waiting=_split(row, {c["cause"]: c["hours"] for c in causes}))
+
+
+_COUNTED = {
+    "is_open": "status = 'open'",
+    "settled": "status <> 'open'",
+    "abandoned": "status = 'abandoned'",
+    "failed": "status <> 'open' and outcome = 'failed'",
+}
 
 
 def _voices(connection: duckdb.DuckDBPyConnection, name: str, smallest: int) -> Voices:

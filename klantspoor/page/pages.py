@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from klantspoor.page import bars, units
-from klantspoor.page.figures import LEAST_ANSWERS, WORST, JourneyPage, collect, fetch
+from klantspoor.page.figures import LEAST_ANSWERS, WORST, collect, fetch
+from klantspoor.page.shapes import JourneyPage
 
 if TYPE_CHECKING:
     import duckdb

@@ -18,6 +18,7 @@ from klantspoor.cli.explain import _CAUSES, _TURNS, JOINED_BY
 from klantspoor.dictionary import TABLES
 from klantspoor.dictionary import columns as values
 from tests.cli.conftest import Run
+from tests.page import tiny_project as config
 from tests.page import tiny_tables as tiny
 from tests.page.tiny_lake import write_project
 
@@ -181,7 +182,7 @@ def test_explain_tells_the_path_in_the_customers_words(run: Run, journeys: list[
     said = run("explain", journeys[4]["journey_id"])
     assert said.code == 0
     places = [
-        said.out.index(f"{number} {phase['says']}") for number, phase in enumerate(tiny.MOVING["phases"], start=1)
+        said.out.index(f"{number} {phase['says']}") for number, phase in enumerate(config.MOVING["phases"], start=1)
     ]
     assert places == sorted(places)
     assert "completed, got what they came for · 20 March 2026 to 9 April 2026" in said.words

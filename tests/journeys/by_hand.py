@@ -29,11 +29,12 @@ def journey_type(
     opens: Sequence[Any] = (),
     closes: Sequence[Any] = (),
     gap: str = "60 minutes",
+    needs: Sequence[Any] = (),
     **more: Any,
 ) -> JourneyFile:
     """A journey type; unless told otherwise one phase `look` that any activity `see*` is in."""
     listed = {"look": ["see*"]} if phases is None else phases
-    cut = {"case_key": key, "opens": list(opens), "closes": list(closes), "gap": gap}
+    cut = {"case_key": key, "opens": list(opens), "closes": list(closes), "gap": gap, "needs": list(needs)}
     described = [{"id": phase, "says": "I look", "activities": list(names)} for phase, names in listed.items()]
     return JourneyFile.model_validate({"journey": name, "title": name, "cut": cut, "phases": described, **more})
 

@@ -179,6 +179,10 @@ def candidates(person: Person, event: Event, drafts: list[Draft], closes_matter:
         before = draft.direct[: draft.direct.index(latest) + 1]
         if closes_matter and any(person.closes(draft.type, direct) for direct in before):
             continue
+        cut = person.files[draft.type].cut
+        deciding = [*person.files[draft.type].completes, *person.files[draft.type].fails]
+        if closes_matter and fits_any(cut.opens, event) and any(fits_any(deciding, direct) for direct in before):
+            continue  # the goal was reached: this is the next journey's beginning
         if not conflict(event.account, known_account(draft)):
             result.append(draft)
     return result

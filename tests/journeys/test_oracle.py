@@ -138,6 +138,19 @@ def test_internal_steps_bridge_a_gap_but_begin_nothing() -> None:
     assert one(result).internal_steps == ["c"]
 
 
+def test_a_stream_without_what_its_type_needs_is_no_journey() -> None:
+    events = [
+        event("a", 0, "file it"),  # before the beginning: it does not count
+        event("b", 1, "see"),
+        event("c", 2, "see"),
+        event("d", 100, "see"),
+        event("e", 101, "file it"),
+        event("f", 200, "see end"),
+    ]
+    result = run(events, journey_type(internal=["file*"], needs=["file it", "see end"]))
+    assert membership(result) == {"trip:d": "d=opening e=stream", "trip:f": "f=opening"}
+
+
 def test_one_known_account_is_one_stream_and_two_are_two_with_the_rest_loose() -> None:
     events = [event("a", 0, "see", account=1), event("b", 1, "see"), event("c", 2, "see", account=1)]
     assert membership(run(events, journey_type())) == {"trip:a": "a=opening b=stream c=stream"}

@@ -37,6 +37,18 @@ def test_without_openings_a_keyed_type_begins_nothing_and_adopts_nothing() -> No
     assert membership(run(events, journey_type(key="order"))) == {"trip:b": "b=case_key"}
 
 
+def test_a_case_needs_nothing_and_adopts_what_would_be_no_journey_alone() -> None:
+    events = [
+        event("a", 0, "see"),
+        event("b", 1, "see", keys={"order": 1}),
+        event("c", 200, "see"),
+        event("d", 300, "see"),
+        event("e", 301, "see much"),
+    ]
+    file = journey_type(key="order", opens=["see"], needs=["see much"])
+    assert membership(run(events, file)) == {"trip:b": "a=before_case b=case_key", "trip:d": "d=opening e=stream"}
+
+
 def test_what_is_closed_or_of_another_account_is_not_adopted() -> None:
     file = journey_type(key="order", opens=["see start"], closes=["see end"])
     closed = [event("a", 0, "see start"), event("b", 1, "see end"), event("c", 2, "see", keys={"order": 1})]

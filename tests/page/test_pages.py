@@ -15,6 +15,7 @@ import pytest
 
 from klantspoor.page import write_pages
 from klantspoor.page.figures import LEAST_ANSWERS, collect
+from tests.page import tiny_project as config
 from tests.page import tiny_tables as tiny
 
 VOID = {"meta", "br", "rect", "line", "circle"}
@@ -28,7 +29,7 @@ def tables() -> dict[str, pa.Table]:
 @pytest.fixture(scope="module")
 def pages(tables: dict[str, pa.Table], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("pages")
-    written = write_pages(tiny.make_project(), tiny.connect(tables), folder, tiny.AS_OF, tiny.RUN_ID)
+    written = write_pages(config.make_project(), tiny.connect(tables), folder, tiny.AS_OF, tiny.RUN_ID)
     return {path.name: path.read_text(encoding="utf-8") for path in written}
 
 
@@ -78,7 +79,7 @@ def test_a_page_for_each_journey_type_and_an_index(pages: dict[str, str]) -> Non
 def test_phases_are_told_in_the_customers_words_and_language(pages: dict[str, str]) -> None:
     page = Reader(pages["moving.html"])
     headings = re.findall(r'<h3 lang="nl"><bdi>(.*?)</bdi></h3>', pages["moving.html"])
-    assert headings == [phase["says"] for phase in tiny.MOVING["phases"]]
+    assert headings == [phase["says"] for phase in config.MOVING["phases"]]
     assert ("html", {"lang": "en"}) in page.tags
 
 
@@ -87,14 +88,14 @@ def test_figures_are_those_of_the_marts(pages: dict[str, str], tables: dict[str,
     moving = tables["journeys"].filter(pc.equal(tables["journeys"]["journey_type"], "moving"))
     assert f"Journeys {len(moving)} 5 still open" in text
     # 29 of the 35 journeys that are over got a final bill; six called and gave up.
-    assert "83 % of 35 that are over; 0 failed, 6 given up" in text
+    assert "83 % of 35 journeys that are over; failed: fewer than 5, given up: 6" in text
     assert "Move reported → Data requested 40 40 journeys 42 hours" in text
     assert "Meter reading sent 5" in text
     assert "17 % of the journeys that are over" in text
 
 
 def test_waits_are_split_by_turn_and_cause(tables: dict[str, pa.Table]) -> None:
-    page = collect(tiny.connect(tables), tiny.make_project(), "moving", tiny.AS_OF, tiny.RUN_ID)
+    page = collect(tiny.connect(tables), config.make_project(), "moving", tiny.AS_OF, tiny.RUN_ID)
     reporting = page.phases[1].figures
     assert reporting is not None
     average = reporting.waiting.per(reporting.journeys).parts
@@ -108,7 +109,7 @@ def test_waits_are_split_by_turn_and_cause(tables: dict[str, pa.Table]) -> None:
 
 
 def test_bottlenecks_are_ranked_on_ours_and_partners_time(tables: dict[str, pa.Table]) -> None:
-    page = collect(tiny.connect(tables), tiny.make_project(), "moving", tiny.AS_OF, tiny.RUN_ID)
+    page = collect(tiny.connect(tables), config.make_project(), "moving", tiny.AS_OF, tiny.RUN_ID)
     blamed = [row.waiting.blamed for row in page.worst]
     assert blamed == sorted(blamed, reverse=True)
     assert all(value > 0 for value in blamed)
@@ -124,10 +125,22 @@ def test_too_few_people_are_not_shown(pages: dict[str, str]) -> None:
     assert not re.search(r"\b3 (journeys|people)", text)
 
 
+def test_a_count_that_a_difference_would_tell_is_not_shown(tables: dict[str, pa.Table]) -> None:
+    strict = config.make_project()
+    limits = strict.file.limits.model_copy(update={"suppress_below": 6})
+    strict = strict.model_copy(update={"file": strict.file.model_copy(update={"limits": limits})})
+    totals = collect(tiny.connect(tables), strict, "moving", tiny.AS_OF, tiny.RUN_ID).totals
+    assert totals is not None
+    assert totals.is_open is None, "five people"
+    assert totals.settled is None, "40 journeys less 35 would tell"
+    assert totals.abandoned == 6
+    assert totals.achieved_share == pytest.approx(29 / 35)
+
+
 def test_a_phase_without_figures_is_said_to_be_withheld(tables: dict[str, pa.Table], tmp_path: Path) -> None:
     marts = tables["journey_map"]
     without = {**tables, "journey_map": marts.filter(pc.not_equal(marts["phase"], "final_bill"))}
-    write_pages(tiny.make_project(), tiny.connect(without), tmp_path, tiny.AS_OF, tiny.RUN_ID)
+    write_pages(config.make_project(), tiny.connect(without), tmp_path, tiny.AS_OF, tiny.RUN_ID)
     assert "Fewer than 5 people: not shown." in Reader((tmp_path / "moving.html").read_text(encoding="utf-8")).text
 
 
@@ -136,7 +149,7 @@ def test_customers_voice_abstains_below_the_stated_number(pages: dict[str, str],
     assert f"Below {LEAST_ANSWERS} answers no score is given" in text
     assert "NPS 12 too few answers for a verdict" in text
     many = {**tables, "experiences": pa.concat_tables([tables["experiences"]] * 3)}
-    voices = collect(tiny.connect(many), tiny.make_project(), "moving", tiny.AS_OF, tiny.RUN_ID).voices
+    voices = collect(tiny.connect(many), config.make_project(), "moving", tiny.AS_OF, tiny.RUN_ID).voices
     (nps,) = voices.instruments
     assert nps.answers == 36
     assert nps.mean == pytest.approx(pc.mean(tables["experiences"]["score_0_100"]).as_py())

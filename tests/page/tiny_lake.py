@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import yaml
 
+from klantspoor.dictionary import TABLES
 from klantspoor.lake import Lake
 from klantspoor.page import write
+from tests.page import tiny_project as config
 from tests.page import tiny_tables as tiny
 
 LANDED = """\
@@ -26,9 +29,9 @@ def write_project(folder: Path) -> Path:
     (folder / "sources").mkdir(parents=True)
     (folder / "journeys").mkdir()
     (folder / "landing" / "crm").mkdir(parents=True)
-    (folder / "klantspoor.yaml").write_text(yaml.safe_dump(tiny.PROJECT_FILE), encoding="utf-8")
-    (folder / "sources" / "crm.yaml").write_text(yaml.safe_dump(tiny.SOURCE), encoding="utf-8")
-    for journey in (tiny.MOVING, tiny.OUTAGE):
+    (folder / "klantspoor.yaml").write_text(yaml.safe_dump(config.PROJECT_FILE), encoding="utf-8")
+    (folder / "sources" / "crm.yaml").write_text(yaml.safe_dump(config.SOURCE), encoding="utf-8")
+    for journey in (config.MOVING, config.OUTAGE):
         path = folder / "journeys" / f"{journey['journey']}.yaml"
         path.write_text(yaml.safe_dump(journey, allow_unicode=True), encoding="utf-8")
     (folder / "landing" / "crm" / "crm.csv").write_text(LANDED, encoding="utf-8")
@@ -46,10 +49,10 @@ def publish(folder: Path) -> Path:
     starts = {row["journey_id"]: row["started_at"].strftime("%Y-%m") for row in tables["journeys"].to_pylist()}
     with lake.open_run(tiny.RUN_ID, tiny.AS_OF) as staging:
         for name, table in tables.items():
-            by_start = tiny.TABLES[name].partition == "the journey's start" and name != "journeys"
+            by_start = TABLES[name].partition == "the journey's start" and name != "journeys"
             months = [starts[journey] for journey in table["journey_id"].to_pylist()] if by_start else None
-            staging.write(name, table, months=tiny.pa.array(months) if months is not None else None)
+            staging.write(name, table, months=pa.array(months) if months is not None else None)
         staging.extra("models")  # noqa: S610 (not Django's)
-        write(tiny.make_project(str(folder)), staging)
+        write(config.make_project(str(folder)), staging)
         lake.publish(staging)
     return folder

@@ -11,9 +11,9 @@ import pytest
 
 from klantspoor.dictionary import TABLES
 from klantspoor.intake import IntakeReport
-from klantspoor.lake import Staging
+from klantspoor.lake import Lake, Staging
 from klantspoor.lake.writer import partition_column
-from tests.lake.small_world import Row, loose, world
+from tests.lake.small_world import AS_OF, Row, loose, world
 
 FILES = {
     "klantspoor.yaml": """
@@ -59,6 +59,13 @@ def stage(staging: Staging, tables: dict[str, list[Row]], *names: str) -> None:
         data = pa.Table.from_pylist(tables[name], schema=loose(TABLES[name]))
         is_given = TABLES[name].partition is not None and partition_column(TABLES[name]) is None
         staging.write(name, data, ["2024-05"] * len(data) if is_given else None)
+
+
+def publish_before(lake: Lake) -> None:
+    """A version that was published some night before, without going through the job."""
+    staging = lake.open_run("before", AS_OF)
+    stage(staging, world(), *TABLES)
+    lake.publish(staging)
 
 
 def patch_stages(patched: pytest.MonkeyPatch, tables: dict[str, list[Row]] | None = None) -> dict[str, list[Row]]:

@@ -17,7 +17,7 @@ from pipelines import run
 from pipelines.definitions import defs
 from pipelines.resources import AS_OF_TAG
 from tests.lake.small_world import AS_OF, Row, staging_of, world
-from tests.pipelines.staged_night import make_project, patch_stages
+from tests.pipelines.staged_night import make_project, patch_stages, publish_before
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_the_next_night_keeps_the_steps_of_the_last(lake: Lake, rows: dict[str, 
 def test_a_critical_failure_stops_publication_and_the_version_before_stays(
     table: str, spoilt: Row, step: str, lake: Lake, rows: dict[str, list[Row]]
 ) -> None:
-    assert night().success
+    publish_before(lake)
     rows[table][0].update(spoilt)
     result = night()
     assert not result.success
@@ -153,11 +153,11 @@ def test_warnings_do_not_stop_publication(lake: Lake, rows: dict[str, list[Row]]
     assert warned == {"unmapped_share", "all_came"}
 
 
-@pytest.mark.parametrize("asset", ["events", "journeys", "bottlenecks", "models", "pages", "runs"])
+@pytest.mark.parametrize("asset", ["events", "journeys", "bottlenecks", "pages", "runs"])
 def test_an_asset_alone_says_what_to_run_and_publishes_nothing(
     asset: str, lake: Lake, rows: dict[str, list[Row]]
 ) -> None:
-    assert night().success
+    publish_before(lake)
     selected = {"events": ["events", "intake", "quarantine"], "runs": ["runs", "publication"]}.get(asset, [asset])
     if asset == "journeys":
         selected = [name for name, table in TABLES.items() if table.layer == "journeys"]
