@@ -117,9 +117,14 @@ def _flag(name: str, description: str) -> Column:
 
 _ALL = (
     # events
-    _text("event_id", "the event, wherever it is mentioned: 24 hexadecimal digits made from source and source_event_id"),
+    _text(
+        "event_id", "the event, wherever it is mentioned: 24 hexadecimal digits made from source and source_event_id"
+    ),
     _code("source", "the source system, as in sources/*.yaml"),
-    _text("source_event_id", "the source's own id of the event; a pseudonym where its columns are not declared not_personal"),
+    _text(
+        "source_event_id",
+        "the source's own id of the event; a pseudonym where its columns are not declared not_personal",
+    ),
     _instant("occurred_at", "when it happened, or began"),
     _instant("received_at", "when it reached us: the landing time of its file, or as the source says"),
     _code("activity", "what happened, as the source's mapping names it"),
@@ -128,7 +133,10 @@ _ALL = (
     _text("visibility", "whether the customer sees it; unknown: no journey type maps it", VISIBILITIES),
     _code("visibility_rule", "which rule decided the visibility"),
     _text("person_id", "the person: 16 hexadecimal digits, a keyed hash of their oldest identifier"),
-    _text("account_id", "the role the person is in (a contract, a household, a business): a pseudonym of 16 hexadecimal digits"),
+    _text(
+        "account_id",
+        "the role the person is in (a contract, a household, a business): a pseudonym of 16 hexadecimal digits",
+    ),
     _code("topic", "what it is about, as the source's mapping names it"),
     _code("team", "the team that did it"),
     _code("event_outcome", "how it ended, as the source says"),
@@ -184,7 +192,9 @@ _ALL = (
     _count("touchpoints", "number of touchpoints"),
     _count("channels", "number of distinct channels"),
     _count("channel_switches", "how often the next touchpoint was in another channel"),
-    _seconds("lead_time_seconds", "from the need (or else the start) to solved (or else the end), all waiting included (R7)"),
+    _seconds(
+        "lead_time_seconds", "from the need (or else the start) to solved (or else the end), all waiting included (R7)"
+    ),
     _instant("need_started_at", "when the need began, where a source knows"),
     _instant("solved_at", "when it was completed or failed"),
     _seconds("organisation_wait_seconds", "waiting while it was our turn"),
@@ -218,7 +228,10 @@ _ALL = (
     Column("score_0_100", pa.float64(), "the score from worst (0) to best (100)", minimum=0, maximum=100),
     _instant("answered_at", "when the customer answered"),
     # marts
-    _code("month", "YYYY-MM in the project's time zone in which the phase was left or the wait ended; open ones: the month of as_of"),
+    _code(
+        "month",
+        "YYYY-MM in the project's time zone in which the phase was left or the wait ended; open ones: the month of as_of",
+    ),
     _flag("is_provisional", "the month is not over: the figure will still change"),
     _count("journeys", "number of journeys"),
     _count("persons", "number of persons"),
@@ -240,7 +253,10 @@ _ALL = (
     _hours("queueing_hours", "total of our waiting in a queue"),
     _hours("unexplained_hours", "total of our waiting with no internal step at all"),
     _text("channel_mix", "share of the touchpoints per channel: a JSON object"),
-    _share("drop_off_share", "share of the journeys that left this phase last and did not achieve their goal, of those settled"),
+    _share(
+        "drop_off_share",
+        "share of the journeys that left this phase last and did not achieve their goal, of those settled",
+    ),
     _code("level", "phase or touchpoint"),
     _code("from_step", "the phase or activity before the wait"),
     _code("to_step", "the phase or activity after it; null: still waiting"),

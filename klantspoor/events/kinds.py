@@ -54,5 +54,3 @@ def number_kinds(connection: duckdb.DuckDBPyConnection, project: Project, stagin
     needed = f"SELECT mapped AS kind, {columns} FROM kinds WHERE mapped IS NOT NULL ORDER BY mapped"
     for name, query in (("kinds", needed), ("all_kinds", f"SELECT kind, {columns}, events FROM kinds ORDER BY kind")):
         connection.execute(f"COPY ({query}) TO $path (FORMAT parquet)", {"path": str(folder / f"{name}.parquet")})
-
-

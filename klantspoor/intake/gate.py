@@ -6,6 +6,7 @@ No key, no other table, no file and no clock is within its reach. What an expres
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import duckdb
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from klantspoor.errors import IntakeError
 from klantspoor.intake.plan import Plan, Slot
-from klantspoor.intake.sandbox import locked_connection
+from klantspoor.intake.sandbox import shared_connection
 from klantspoor.project.sql import column_key, quote
 
 Mask = npt.NDArray[np.bool_]
@@ -33,12 +34,23 @@ class Evaluated:
         return self.failed.get(slot.name, np.zeros(self.rows, np.bool_))
 
 
+@lru_cache(maxsize=256)
+def _bind(con: duckdb.DuckDBPyConnection, schema: pa.Schema, queries: tuple[tuple[str, str, str | None], ...]) -> None:
+    """Binds each (query, what it is, column) to the table `raw`, which has that schema; done once for files that are alike."""
+    for query, what, column in queries:
+        try:
+            con.sql(query)
+        except duckdb.Error as error:
+            said = str(error).split("\n", maxsplit=1)[0][:300]
+            raise IntakeError("expression_failed", f"{what}: {said}", column) from None
+
+
 class Gate:
     """The SQL of one plan, ready to be put over batches of its file."""
 
     def __init__(self, plan: Plan, memory_mb: int) -> None:
         self._plan = plan
-        self._con = locked_connection(memory_mb)
+        self._con = shared_connection("gate", memory_mb)
         self._made = {column_key(name): text for name, text in plan.dialect.columns.items()}
 
     def prepare(self, empty: pa.Table) -> None:
@@ -48,17 +60,15 @@ class Gate:
             IntakeError: `expression_failed`, naming the first expression that does not fit, and what DuckDB says.
         """
         self._con.register("raw", empty)
-        for number, (name, text) in enumerate(self._plan.dialect.columns.items()):
-            self._bind(f"SELECT (\n{text}\n) AS __made_{number} FROM {self._padded()}", f"dialect column {name}", None)
-        for slot in self._plan.slots:
-            self._bind(f"SELECT {_typed(slot)} FROM {self._source()}", slot.expression.text, slot.column)
-
-    def _bind(self, query: str, what: str, column: str | None) -> None:
-        try:
-            self._con.sql(query)
-        except duckdb.Error as error:
-            said = str(error).split("\n", maxsplit=1)[0][:300]
-            raise IntakeError("expression_failed", f"{what}: {said}", column) from None
+        queries: list[tuple[str, str, str | None]] = [
+            (f"SELECT (\n{text}\n) AS __made_{number} FROM {self._padded()}", f"dialect column {name}", None)
+            for number, (name, text) in enumerate(self._plan.dialect.columns.items())
+        ]
+        queries += [
+            (f"SELECT {_typed(slot)} FROM {self._source()}", slot.expression.text, slot.column)
+            for slot in self._plan.slots
+        ]
+        _bind(self._con, empty.schema, tuple(queries))
 
     def evaluate(self, table: pa.Table) -> Evaluated:
         """Computes every slot for every row of a batch.

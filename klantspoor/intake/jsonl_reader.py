@@ -6,6 +6,7 @@ Records are the lines that are not blank, counted from 1. No Python object is ma
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 
 from klantspoor.errors import IntakeError, did_you_mean
 from klantspoor.intake.raw import BATCH_ROWS, ROW_BYTES, Numbers, RawBatch
-from klantspoor.intake.sandbox import literal, locked_connection
+from klantspoor.intake.sandbox import literal, shared_connection
 from klantspoor.intake.streams import text_chunks
 from klantspoor.project.model import JsonlReader
 from klantspoor.project.sql import quote
@@ -24,16 +25,27 @@ _BATCH_CHARACTERS = 16 << 20
 _MALFORMED = "the line is not a JSON document {…}; write one on each line"
 
 
+@lru_cache(maxsize=64)
+def _check_paths(con: duckdb.DuckDBPyConnection, fields: tuple[tuple[str, str], ...]) -> None:
+    for name, path in fields:
+        try:
+            con.sql(f"SELECT json_extract('{{}}', {literal(path)})").fetchall()
+        except duckdb.Error:
+            raise IntakeError(
+                "missing_column", f"{path!r} is no JSON path; write one such as $.Agent.Username", name
+            ) from None
+
+
 class JsonlFile:
     """One JSON-lines file, opened: `columns` are the declared fields that it has, and the optional ones."""
 
     def __init__(self, path: Path, reader: JsonlReader, optional: set[str], *, with_dialects: bool) -> None:
         self._path = path
         self._reader = reader
-        self._con = locked_connection()
+        self._con = shared_connection("json")
         self._unseen = set(reader.fields) - optional
         self._keys: set[str] = set()
-        self._check_paths()
+        _check_paths(self._con, tuple(reader.fields.items()))
         self.columns = list(reader.fields)
         if with_dialects:  # which one fits depends on the fields the file has: looked at first
             for lines, _ in self._lines():
@@ -42,15 +54,6 @@ class JsonlFile:
             self._unseen = set()
         else:
             self._first_chunk_read()
-
-    def _check_paths(self) -> None:
-        for name, path in self._reader.fields.items():
-            try:
-                self._con.sql(f"SELECT json_extract('{{}}', {literal(path)})").fetchall()
-            except duckdb.Error:
-                raise IntakeError(
-                    "missing_column", f"{path!r} is no JSON path; write one such as $.Agent.Username", name
-                ) from None
 
     def _first_chunk_read(self) -> None:
         next(text_chunks(self._path, self._reader.encoding), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,13 +58,13 @@ def preview(project: Project, source_name: str, rows: int = 10) -> list[PreviewR
     key = project_key(project)
     raw = open_raw(newest.path, source)
     plan = make_plan(source, raw.columns, all_columns=True)
-    with closing(Tools(project, source, key, newest.landed_at)) as tools:
-        passage = Passage(project, plan, newest.landed_at, tools)
-        seen: list[PreviewRow] = []
-        for batch in raw.batches(plan.wanted):
-            seen += _rows(passage, source, newest.file, _first(batch, rows - len(seen)))
-            if len(seen) >= rows:
-                break
+    tools = Tools(project, source, key, newest.landed_at)
+    passage = Passage(project, plan, newest.landed_at, tools)
+    seen: list[PreviewRow] = []
+    for batch in raw.batches(plan.wanted):
+        seen += _rows(passage, source, newest.file, _first(batch, rows - len(seen)))
+        if len(seen) >= rows:
+            break
     return seen
 
 

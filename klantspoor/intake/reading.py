@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -80,8 +80,7 @@ def read_file(project: Project, source: SourceFile, landed: LandingFile, key: by
     """
     reading = Reading()
     try:
-        with closing(Tools(project, source, key, landed.landed_at)) as tools:
-            _read(project, source, landed, tools, aside, reading)
+        _read(project, source, landed, Tools(project, source, key, landed.landed_at), aside, reading)
         _write_links(aside, source, project.file.limits.memory_mb)
     except IntakeError as fault:
         reading.counts, reading.fault = Counts(), fault
@@ -229,7 +228,6 @@ def _write_links(aside: Path, source: SourceFile, memory_mb: int) -> None:
     """`links.parquet` from the rows just written: one for each distinct set of identifiers."""
     rows = literal(str(aside / ("link_rows.parquet" if source.kind == "reference" else "events.parquet")))
     links = aside / "links.parquet"
-    spill = aside / "spill"
     # A row with several events counts once. Where a row has one, sets are sorted after the first grouping: cheaper.
     several = len(source.events) > 1
     kept, count = ("list_sort(identifiers)", "count(DISTINCT row_number)") if several else ("identifiers", "count(*)")
@@ -243,13 +241,14 @@ def _write_links(aside: Path, source: SourceFile, memory_mb: int) -> None:
         SELECT list_sort(kept) AS identifiers, min(first_seen) AS first_seen, max(last_seen) AS last_seen,
             CAST(sum(rows) AS BIGINT) AS rows, arg_max(persona.persona, persona.at) AS persona
         FROM sets GROUP BY 1 ORDER BY 1"""
-    settings = {"threads": 1, "memory_limit": f"{memory_mb}MB", "temp_directory": str(spill)}
-    with (
-        closing(duckdb.connect(config=settings)) as con,
-        pq.ParquetWriter(links, LINKS_SCHEMA, compression="zstd") as writer,
-    ):
+    con = _spilling_connection(memory_mb, str(aside.parent / ".tmp-spill"))
+    with pq.ParquetWriter(links, LINKS_SCHEMA, compression="zstd") as writer:
         for batch in con.sql(query).to_arrow_reader(_LINK_BATCH):
             writer.write_table(pa.Table.from_batches([batch]).cast(LINKS_SCHEMA))
     (aside / "link_rows.parquet").unlink()
-    if spill.exists():
-        shutil.rmtree(spill)
+
+
+@lru_cache(maxsize=2)
+def _spilling_connection(memory_mb: int, spill: str) -> duckdb.DuckDBPyConnection:
+    """A database for large groupings; its folder is swept with whatever a crash leaves of the ledger."""
+    return duckdb.connect(config={"threads": 1, "memory_limit": f"{memory_mb}MB", "temp_directory": spill})

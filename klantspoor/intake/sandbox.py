@@ -5,6 +5,8 @@ No files, no network, no extensions, no Python variables, and a configuration th
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import duckdb
 
 _SETTINGS = (
@@ -30,6 +32,16 @@ def locked_connection(memory_mb: int = 1200) -> duckdb.DuckDBPyConnection:
     for setting in _SETTINGS:
         con.execute(setting)
     return con
+
+
+@lru_cache(maxsize=8)
+def shared_connection(role: str, memory_mb: int = 1200) -> duckdb.DuckDBPyConnection:
+    """The one locked connection of this process for a role ("gate", "tools", "json").
+
+    A night reads hundreds of small files, and opening a database costs more than reading one of them. Roles are apart:
+    the project's expressions run on "gate" and see nothing that is registered on another.
+    """
+    return locked_connection(memory_mb)
 
 
 def literal(text: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from klantspoor.intake.identifiers import IdentifierMaker
 from klantspoor.intake.pseudonyms import Pseudonymiser
-from klantspoor.intake.sandbox import locked_connection
+from klantspoor.intake.sandbox import shared_connection
 from klantspoor.intake.times import TimeReader
 from klantspoor.project.model import Project, SourceFile
 from klantspoor.project.sql import merged_events
@@ -23,7 +23,7 @@ class Tools:
 
     def __init__(self, project: Project, source: SourceFile, key: bytes, landed_at: datetime) -> None:
         self.source = source
-        self.con: duckdb.DuckDBPyConnection = locked_connection(project.file.limits.memory_mb)
+        self.con: duckdb.DuckDBPyConnection = shared_connection("tools", project.file.limits.memory_mb)
         self.pseudonyms = Pseudonymiser(self.con, key)
         self.identifiers = IdentifierMaker(self.con, self.pseudonyms, project.file.identifiers)
         self.times = TimeReader(self.con, source, landed_at)
@@ -42,10 +42,6 @@ class Tools:
         answer = self.con.sql(f"SELECT {number} FROM batch").to_arrow_table().column(0)
         known = np.asarray(pc.is_valid(answer).to_numpy(), np.bool_)
         return np.asarray(pc.fill_null(answer, 0).to_numpy(), np.int64), known
-
-    def close(self) -> None:
-        """Ends the connection."""
-        self.con.close()
 
 
 def case_keys(source: SourceFile) -> list[str]:

@@ -103,7 +103,8 @@ def make_setting(
         next_mover=np.array([movers.get(name or "", UNDETERMINED) for name in initiators], dtype=np.int8),
         is_answer=np.array([name is not None for name in instruments], dtype=bool),
         **{  # type: ignore[arg-type]
-            name: stacked(name) for name in ("role", "phase", "phase_after", "rank", "turn", "completes", "fails", "closes", "mystery")
+            name: stacked(name)
+            for name in ("role", "phase", "phase_after", "rank", "turn", "completes", "fails", "closes", "mystery")
         },
     )
 
@@ -327,4 +328,3 @@ def _answers(
     journey[place] = members.journey[rows]
     number[place] = np.where(there, touchpoints.number[safe], 0) if len(touchpoints.first) else 0
     return position, journey, number
-

@@ -211,7 +211,9 @@ def _by_case(events: Slice, person: Ints, sheet: _TypeSheet, rows: Ints, key: np
     sheet.case_starts, sheet.case_accounts = directs.first, directs.account
 
 
-def _segments(events: Slice, sheet: _TypeSheet, rows: Ints, new_stream: Bools, resets: Bools) -> tuple[Ints, Ints, Ints]:
+def _segments(
+    events: Slice, sheet: _TypeSheet, rows: Ints, new_stream: Bools, resets: Bools
+) -> tuple[Ints, Ints, Ints]:
     """Cuts streams into segments, each with the journey that begins in it.
 
     Returns:
@@ -309,7 +311,12 @@ def _concatenated(parts: list[_Pairs]) -> _Pairs:
 
 def _kept(pairs: _Pairs, keep: Bools | Ints) -> _Pairs:
     return _Pairs(
-        pairs.event[keep], pairs.type[keep], pairs.journey[keep], pairs.rule[keep], pairs.latest[keep], pairs.first[keep]
+        pairs.event[keep],
+        pairs.type[keep],
+        pairs.journey[keep],
+        pairs.rule[keep],
+        pairs.latest[keep],
+        pairs.first[keep],
     )
 
 
@@ -386,8 +393,7 @@ def _blocks(low: Ints, high: Ints, size: int) -> list[tuple[Ints, Ints]]:
     parts = -(-total // _PAIRS_AT_ONCE)
     edges = np.linspace(0, size, parts + 1).astype(np.int64)
     blocks = (
-        expand(np.maximum(low, begin), np.minimum(high, end))
-        for begin, end in zip(edges[:-1], edges[1:], strict=True)
+        expand(np.maximum(low, begin), np.minimum(high, end)) for begin, end in zip(edges[:-1], edges[1:], strict=True)
     )
     return [block for block in blocks if len(block[0])]
 
@@ -426,7 +432,9 @@ def contacts(events: Slice, traits: KindTraits, person: Ints, visible: Bools) ->
     line = traits.line[events.kind[rows]]
     rows = rows[np.lexsort((line, person[rows]))]
     group = changes(person[rows], traits.line[events.kind[rows]])
-    contact[rows] = numbers(contact_breaks(events.at[rows], events.until[rows], traits.contact_gap[events.kind[rows]], group))
+    contact[rows] = numbers(
+        contact_breaks(events.at[rows], events.until[rows], traits.contact_gap[events.kind[rows]], group)
+    )
     return contact
 
 
@@ -446,9 +454,7 @@ def _all_contacts(events: Slice, traits: KindTraits, person: Ints, sheets: list[
     return contacts(events, traits, person, visible)
 
 
-def _by_contact(
-    events: Slice, contact: Ints, sheets: list[_TypeSheet], wanting: list[Ints], others: _Pairs
-) -> _Pairs:
+def _by_contact(events: Slice, contact: Ints, sheets: list[_TypeSheet], wanting: list[Ints], others: _Pairs) -> _Pairs:
     """The rule `contact`: the journey that other events of the same contact are in.
 
     Args:
@@ -538,9 +544,7 @@ def _adopter(person: Ints, sheet: _TypeSheet, last: Ints, account: npt.NDArray[n
     return np.where((following < count) & (owner[index] == person[last]), index, -1)
 
 
-def _next_with(
-    starts: Ints, accounts: npt.NDArray[np.uint64], last: Ints, wanted: npt.NDArray[np.uint64]
-) -> Ints:
+def _next_with(starts: Ints, accounts: npt.NDArray[np.uint64], last: Ints, wanted: npt.NDArray[np.uint64]) -> Ints:
     """Index of the first start after `last` whose account is `wanted`; the number of starts where there is none."""
     count = len(starts)
     values, code = np.unique(accounts, return_inverse=True)

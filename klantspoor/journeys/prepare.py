@@ -15,9 +15,7 @@ from klantspoor.journeys.rules import compile_rules, kinds_of
 from klantspoor.project.model import Project
 
 
-def prepare(
-    project: Project, kinds: pa.Table, personas: list[str], as_of: datetime, first: int, last: int
-) -> Setting:
+def prepare(project: Project, kinds: pa.Table, personas: list[str], as_of: datetime, first: int, last: int) -> Setting:
     """Everything the kernel needs to know beside the events.
 
     Args:
@@ -36,7 +34,9 @@ def prepare(
     line_of = {line: number for number, line in enumerate(lines)}
     line = [line_of[s, c or "", c is None] for s, c in zip(columns["source"], columns["channel"], strict=True)]
     gap = [round(project.sources[source].contact_gap.total_seconds() * 1_000_000) for source in columns["source"]]
-    books = {name: _book(columns[name]) for name in ("activity", "channel", "source", "team", "initiator", "instrument")}
+    books = {
+        name: _book(columns[name]) for name in ("activity", "channel", "source", "team", "initiator", "instrument")
+    }
     clock = microseconds(as_of)
     months, month_start = month_starts(project.file.timezone, first, max(last, clock))
     names = Names(

@@ -218,9 +218,7 @@ def _phase_codes(phase: npt.NDArray[np.int8], type_: npt.NDArray[np.int16], offs
     return np.where(phase >= 0, phase + offsets[type_], -1)
 
 
-def _touchpoints(
-    found: Found, ids: pa.Array, type_names: pa.Array, rules: list[TypeRules], names: Names
-) -> pa.Table:
+def _touchpoints(found: Found, ids: pa.Array, type_names: pa.Array, rules: list[TypeRules], names: Names) -> pa.Table:
     touchpoints = found.touchpoints
     type_ = found.journeys.type[touchpoints.journey]
     book, offsets = _phase_names(rules)
@@ -274,9 +272,7 @@ def _touchpoint_events(found: Found, ids: pa.Array) -> pa.Table:
     )
 
 
-def _phase_visits(
-    found: Found, ids: pa.Array, type_names: pa.Array, rules: list[TypeRules], names: Names
-) -> pa.Table:
+def _phase_visits(found: Found, ids: pa.Array, type_names: pa.Array, rules: list[TypeRules], names: Names) -> pa.Table:
     visits = found.visits
     type_ = found.journeys.type[visits.journey]
     book, offsets = _phase_names(rules)

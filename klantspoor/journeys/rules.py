@@ -218,7 +218,9 @@ def compile_type(journey: JourneyFile, kinds: list[Kind]) -> TypeRules:
         any_opens=bool(journey.cut.opens),
         role=np.array([found.role for found in roles], dtype=np.int8),
         phase=np.array([_one_phase(found.phases) for found in roles], dtype=np.int8),
-        phase_after=np.array([_phase_after(found.phases) for found in roles], dtype=np.int8).reshape(-1, MOST_PHASES + 1),
+        phase_after=np.array([_phase_after(found.phases) for found in roles], dtype=np.int8).reshape(
+            -1, MOST_PHASES + 1
+        ),
         rank=np.array([found.rank for found in roles], dtype=np.int32),
         companion=flags(journey.companions),
         opens=flags(journey.cut.opens),

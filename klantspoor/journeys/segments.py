@@ -135,7 +135,9 @@ def hex_text(*words: Words) -> pa.StringArray:
         raw[:, place] = word
     digits = _HEX[raw.view(np.uint8).reshape(-1)]
     offsets = np.arange(count + 1, dtype=np.int64) * width
-    return pa.LargeStringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(digits.tobytes())).cast(pa.string())
+    return pa.LargeStringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(digits.tobytes())).cast(
+        pa.string()
+    )
 
 
 def coded(codes: Column, names: pa.Array, missing: int = -1) -> pa.DictionaryArray:

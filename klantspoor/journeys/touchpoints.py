@@ -116,13 +116,17 @@ def build_touchpoints(members: MemberColumns) -> Touchpoints:
 
 
 def _phase_breaks(phase: npt.NDArray[np.int8], contact: Bools) -> Bools:
-    """True where an event's phase differs from the last known phase of its contact."""
+    """True where a new phase begins in a contact: right after the last event of the phase before.
+
+    So an event without a phase between two phases goes with the later one: one logs in for what follows.
+    """
     if not len(phase):
         return contact.copy()
     carried = last_index_where(phase >= 0, contact)
     before = np.where(contact[1:], -1, carried[:-1])
     breaks = np.zeros(len(phase), dtype=bool)
-    breaks[1:] = (before >= 0) & (phase[1:] >= 0) & (phase[1:] != phase[before])
+    changed = (before >= 0) & (phase[1:] >= 0) & (phase[1:] != phase[before])
+    breaks[before[changed] + 1] = True
     return breaks
 
 

@@ -39,7 +39,9 @@ Codes = npt.NDArray[np.int32]
 
 ORGANISATION, PARTNER, CUSTOMER, NOBODY, UNDETERMINED = range(len(TURNS))
 UNDECLARED = -1
-BY_PARTNER, WORKING, CLOSED, HANDOVER, QUEUEING, UNEXPLAINED, BY_CUSTOMER, BY_NOBODY, BY_UNDETERMINED = range(len(CAUSES))
+BY_PARTNER, WORKING, CLOSED, HANDOVER, QUEUEING, UNEXPLAINED, BY_CUSTOMER, BY_NOBODY, BY_UNDETERMINED = range(
+    len(CAUSES)
+)
 _CAUSE_OF_TURN = np.array([UNEXPLAINED, BY_PARTNER, BY_CUSTOMER, BY_NOBODY, BY_UNDETERMINED], dtype=np.int8)
 _TURN_AFTER = {
     ASKS_US: ORGANISATION,
@@ -216,7 +218,10 @@ def _turns(waits: Waits, declared: Declared, blocks: _Blocks, ranks: Ranks) -> t
     inside = np.searchsorted(ranks.key(waits.journey, waits.start), events, side="left") - 1
     hit = np.maximum(inside, 0)
     inside_ok = (
-        (inside >= 0) & (waits.journey[hit] == declared.journey) & (declared.at > waits.start[hit]) & (declared.at < waits.end[hit])
+        (inside >= 0)
+        & (waits.journey[hit] == declared.journey)
+        & (declared.at > waits.start[hit])
+        & (declared.at < waits.end[hit])
         if count
         else np.zeros(len(events), dtype=bool)
     )
@@ -228,7 +233,9 @@ def _turns(waits: Waits, declared: Declared, blocks: _Blocks, ranks: Ranks) -> t
     keep = changes(wait, start)
     wait, start = wait[keep], start[keep]
     latest = np.searchsorted(events, ranks.key(waits.journey[wait], start), side="right") - 1
-    known = (latest >= 0) & (declared.journey[np.maximum(latest, 0)] == waits.journey[wait]) if len(events) else wait < 0
+    known = (
+        (latest >= 0) & (declared.journey[np.maximum(latest, 0)] == waits.journey[wait]) if len(events) else wait < 0
+    )
     undeclared = np.where(start < worked[wait], ORGANISATION, waits.next_mover[wait])
     turn = np.where(known, state[np.maximum(latest, 0)] if len(events) else 0, undeclared).astype(np.int8)
     return wait, start, turn
@@ -243,7 +250,8 @@ def _causes(
     mine[wait[ours]] = True
     block = np.flatnonzero(mine[blocks.wait])
     shut, closure = expand(
-        np.searchsorted(calendar.end, start[ours], side="right"), np.searchsorted(calendar.start, end[ours], side="left")
+        np.searchsorted(calendar.end, start[ours], side="right"),
+        np.searchsorted(calendar.start, end[ours], side="left"),
     )
     stretch = ours[shut]
     shut_from = np.maximum(calendar.start[closure], start[stretch])

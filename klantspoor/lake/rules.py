@@ -71,8 +71,8 @@ class Verdict:
     def __str__(self) -> str:
         if self.detail is not None:
             return f"{self.rule.table}.{self.rule.name}: {self.detail}"
-        what = f"{self.failed} of {self.checked} fail" if self.failed else "holds"
-        return f"{self.rule.table}.{self.rule.name}: {what} ({self.rule.description})"
+        what = f"fails for {self.failed:,} of {self.checked:,}" if self.failed else "holds"
+        return f"{self.rule.table}.{self.rule.name} {what}: {self.rule.description}"
 
 
 def table_rules(table: Table) -> list[Rule]:

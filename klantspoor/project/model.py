@@ -104,13 +104,19 @@ class IdentifierType(Strict):
 class Limits(Strict):
     """Figures that guard the night; each has a default that suits most projects."""
 
-    suppress_below: int = Field(default=5, ge=1, description="figures about fewer people are left out of marts and pages")
+    suppress_below: int = Field(
+        default=5, ge=1, description="figures about fewer people are left out of marts and pages"
+    )
     unmapped_warn_share: float = Field(default=0.05, ge=0, le=1, description="warn when more of a source is unmapped")
-    quarantine_warn_share: float = Field(default=0.05, ge=0, le=1, description="warn when more of a file is quarantined")
+    quarantine_warn_share: float = Field(
+        default=0.05, ge=0, le=1, description="warn when more of a file is quarantined"
+    )
     gx_rows: int = Field(default=1_000_000, ge=1, description="above this many rows, checks run as queries")
     slice_rows: int = Field(default=400_000, ge=1, description="events per pass of the kernel: bounds its memory")
     memory_mb: int = Field(default=1200, ge=200, description="memory DuckDB may use before it spills to disk")
-    model_coverage: float = Field(default=0.8, gt=0, le=1, description="share of journeys the discovered models explain")
+    model_coverage: float = Field(
+        default=0.8, gt=0, le=1, description="share of journeys the discovered models explain"
+    )
     keep_versions: int = Field(default=7, ge=1, description="published versions that stay on disk")
 
 
@@ -172,15 +178,20 @@ class TimeRules(Strict):
     """How this source writes times, and what is done with the odd ones."""
 
     formats: list[str] = Field(default=["%Y-%m-%d %H:%M:%S"], description="strptime formats, tried in order")
-    epoch: Literal["s", "ms", "us"] | None = Field(default=None, description="numbers since 1970-01-01 UTC, in this unit")
+    epoch: Literal["s", "ms", "us"] | None = Field(
+        default=None, description="numbers since 1970-01-01 UTC, in this unit"
+    )
     ambiguous: Literal["earlier", "later", "quarantine"] = Field(
         default="earlier", description="a local time that exists twice (autumn): which one is meant"
     )
     nonexistent: Literal["quarantine", "shift"] = Field(
-        default="quarantine", description="a local time that does not exist (spring): quarantine, or the first that does"
+        default="quarantine",
+        description="a local time that does not exist (spring): quarantine, or the first that does",
     )
     not_before: date = Field(default=date(1990, 1, 1), description="earlier is implausible: quarantined")
-    max_future: Duration = Field(default=timedelta(days=2), description="later than the file's landing by more: quarantined")
+    max_future: Duration = Field(
+        default=timedelta(days=2), description="later than the file's landing by more: quarantined"
+    )
 
 
 class IdentifierMapping(Strict):
@@ -196,19 +207,29 @@ class Survey(Strict):
     instrument: Literal["nps", "csat", "ces", "review"]
     score: Sql
     lowest: float = Field(description="the worst score of the scale")
-    highest: float = Field(description="the best score of the scale (for 'effort' scales: lower is better, so lowest > highest)")
+    highest: float = Field(
+        description="the best score of the scale (for 'effort' scales: lower is better, so lowest > highest)"
+    )
 
 
 class EventMapping(Strict):
     """How one row becomes one canonical event. Keys left out are taken from the source's `defaults`."""
 
     when: Sql | None = Field(default=None, description="only rows for which this holds make this event")
-    id: Sql | None = Field(default=None, description="what makes two rows the same event; default: all columns of the row")
-    version: Sql | None = Field(default=None, description="of two rows with one id the higher wins; default: the later file and row")
-    tie_order: Sql | None = Field(default=None, description="an integer that orders events of one person at one instant")
+    id: Sql | None = Field(
+        default=None, description="what makes two rows the same event; default: all columns of the row"
+    )
+    version: Sql | None = Field(
+        default=None, description="of two rows with one id the higher wins; default: the later file and row"
+    )
+    tie_order: Sql | None = Field(
+        default=None, description="an integer that orders events of one person at one instant"
+    )
     occurred_at: Sql | None = None
     ended_at: Sql | None = None
-    need_started_at: Sql | None = Field(default=None, description="when the customer's need began, where the source knows (R7)")
+    need_started_at: Sql | None = Field(
+        default=None, description="when the customer's need began, where the source knows (R7)"
+    )
     activity: Sql | None = None
     channel: Sql | None = None
     initiator: Sql | None = Field(default=None, description="SQL giving customer, organisation, system or partner")
@@ -220,8 +241,12 @@ class EventMapping(Strict):
         default=None, description="overrides what the journey files say about this source's events"
     )
     identifiers: list[IdentifierMapping] | None = None
-    account: Sql | None = Field(default=None, description="the role the person is in: a contract, a household, a business")
-    case_keys: dict[Name, Sql] | None = Field(default=None, description="case key name -> SQL: which case the event belongs to")
+    account: Sql | None = Field(
+        default=None, description="the role the person is in: a contract, a household, a business"
+    )
+    case_keys: dict[Name, Sql] | None = Field(
+        default=None, description="case key name -> SQL: which case the event belongs to"
+    )
     survey: Survey | None = None
     attributes: dict[Name, Sql] | None = Field(default=None, description="what else to keep, as text")
 
@@ -244,7 +269,9 @@ class SourceFile(Strict):
     )
     files: list[str] = Field(min_length=1, description="globs below the landing folder, such as crm/*.csv.gz")
     reader: Reader
-    dialects: list[Dialect] = Field(default=[], description="forms of the file over time; none: the columns as they are")
+    dialects: list[Dialect] = Field(
+        default=[], description="forms of the file over time; none: the columns as they are"
+    )
     optional_columns: list[str] = Field(default=[], description="columns that may be absent; they are then null")
     timezone: str = Field(default="UTC", description="IANA zone of times written without one")
     time: TimeRules = TimeRules()
@@ -258,7 +285,9 @@ class SourceFile(Strict):
     contact_gap: Duration = Field(default=timedelta(minutes=30), description="0 makes each event a contact of its own")
     ignore_when: Sql | None = Field(default=None, description="rows for which this holds are counted as ignored")
     defaults: EventMapping = EventMapping()
-    events: list[EventMapping] = Field(default=[], description="the events one row may hold; none listed: one, as in defaults")
+    events: list[EventMapping] = Field(
+        default=[], description="the events one row may hold; none listed: one, as in defaults"
+    )
     expected: Expected = Expected()
 
 
@@ -284,12 +313,16 @@ class Cut(Strict):
     """How a person's events are cut into instances of this journey."""
 
     case_key: Name | None = Field(default=None, description="events with one value of this case key are one journey")
-    opens: list[Matcher] = Field(default=[], description="activities that begin a journey; none listed: any visible one does")
+    opens: list[Matcher] = Field(
+        default=[], description="activities that begin a journey; none listed: any visible one does"
+    )
     needs: list[Matcher] = Field(
         default=[],
         description="without a case key, only what holds one of these is a journey (looking at the prices once is not)",
     )
-    closes: list[Matcher] = Field(default=[], description="activities that end one: what follows without a key is not in it")
+    closes: list[Matcher] = Field(
+        default=[], description="activities that end one: what follows without a key is not in it"
+    )
     gap: Duration = Field(default=timedelta(days=30), description="this long without any event of the journey ends it")
 
 
@@ -297,7 +330,9 @@ class Phase(Strict):
     """A chapter of the journey, in the customer's own words (R1)."""
 
     id: Name
-    says: str = Field(min_length=1, description="what the customer says, in the first person and the customer's language")
+    says: str = Field(
+        min_length=1, description="what the customer says, in the first person and the customer's language"
+    )
     activities: list[Matcher] = Field(min_length=1)
 
 
@@ -336,9 +371,13 @@ class JourneyFile(Strict):
         " of the same contact; each is listed in a phase or in unphased too",
     )
     turns: Turns = Turns()
-    completes: list[Matcher] = Field(default=[], description="activities with which the customer got what they came for")
+    completes: list[Matcher] = Field(
+        default=[], description="activities with which the customer got what they came for"
+    )
     fails: list[Matcher] = Field(default=[], description="activities with which it is certain they will not")
-    abandoned_after: Duration | None = Field(default=None, description="quiet for longer: abandoned; default: the cut's gap")
+    abandoned_after: Duration | None = Field(
+        default=None, description="quiet for longer: abandoned; default: the cut's gap"
+    )
     mystery_guests: MysteryGuests = MysteryGuests()
 
 

@@ -178,7 +178,10 @@ def touchpoints_of(
         new_contact = line not in current or gap == 0 or event.at > latest_end[line] + gap
         new_phase = phase is not None and bool(known) and phase != known[-1]
         if new_contact or new_phase:
-            current[line] = []
+            moved = []
+            while not new_contact and roles[current[line][-1].event_id].phase is None:
+                moved.insert(0, current[line].pop())  # unphased ones go with the phase that follows
+            current[line] = moved
             groups.append(current[line])
         current[line].append(event)
         latest_end[line] = max(latest_end.get(line, event.until), event.until)

@@ -87,7 +87,7 @@ def patch_stages(patched: pytest.MonkeyPatch, tables: dict[str, list[Row]] | Non
         "mining.discover": lambda *arguments: _file(arguments[-1], "models"),
         "page.write": lambda *arguments: _file(arguments[-1], "pages"),
     }.items():
-        patched.setattr(f"klantspoor.{call}", fake, raising=False)
+        patched.setattr(f"klantspoor.{call}", fake)
     return rows
 
 
