@@ -32,7 +32,7 @@ def demo(
     days: Annotated[int, typer.Option(min=2, help="Simulated days.")] = 180,
     seed: Annotated[int, typer.Option(help="The same seed and days give the same customers.")] = 1,
     end: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last simulated day.", show_default="2026-06-30")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last simulated day.", show_default="yesterday")
     ] = None,
 ) -> None:
     """Make a demo project: a simulated energy supplier, as its systems would export it.
@@ -49,7 +49,8 @@ def demo(
         raise CommandError(f"{folder} is there already and not empty: name another folder, or remove it first.")
     shutil.copytree(root / "simulation" / "project", folder, dirs_exist_ok=True)
     simulation = _simulation(root)
-    last = end.date() if end else simulation.DEFAULT_END
+    # Up to yesterday, so that the night that follows is the one that comes next on the clock, too.
+    last = end.date() if end else datetime.now(_zone(root)).date() - timedelta(days=1)
     with console.status(f"Simulating {customers:,} customers for {days} days"):
         made = simulation.generate(folder, customers=customers, days=days, seed=seed, end=last)
     _make_key(folder)
@@ -58,7 +59,7 @@ def demo(
     console.print(plain(f"  {folder}/landing    the files its systems exported", "dim"))
     console.print(plain(f"  {folder}/truth      what really happened; the nightly job never reads it", "dim"))
     night = _night_after(folder, last)
-    say("Next, the night after its last day (later, its open journeys would count as abandoned):")
+    say("Next, the night after its last day:")
     console.print(plain(f"klantspoor run --project {folder} --as-of {night}"), soft_wrap=True)
 
 
@@ -68,6 +69,10 @@ def _night_after(folder: Path, last: date) -> str:
     hour = time.fromisoformat(file.nightly_at)
     night = datetime.combine(last + timedelta(days=1), hour, ZoneInfo(file.timezone))
     return night.isoformat(timespec="minutes")
+
+
+def _zone(root: Path) -> ZoneInfo:
+    return ZoneInfo(open_project(root / "simulation" / "project").file.timezone)
 
 
 def _simulation(root: Path) -> ModuleType:

@@ -311,8 +311,8 @@ _ALL = (
     _table(
         "coverage",
         "marts",
-        "one raw activity of one source, per journey type that maps it and its role there (or once, unmapped)",
-        "source activity channel journey_type role",
+        "one raw activity of one source, per journey type that maps it, role and phase that lists it (or once, unmapped)",
+        "source activity channel journey_type role phase",
         "source, activity, channel, journey_type, role, phase, events, share",
         "events",
         nulls={
@@ -320,7 +320,7 @@ _ALL = (
             "journey_type": "no journey type maps it",
             "phase": "it belongs to no phase",
         },
-        order="source activity channel journey_type role",
+        order="source activity channel journey_type role phase",
     ),
     _table(
         "freshness",
