@@ -24,5 +24,5 @@ def models(night: Night) -> dg.MaterializeResult:
     needs(night.staging, *READS)
     with step(night.staging, "models"):
         discover(night.project, night.staging)
-    files = sorted(path.name for path in night.staging.extra("models").rglob("*") if path.is_file())  # noqa: S610
+    files = sorted(path.name for path in night.staging.extra("models").rglob("*") if path.is_file())
     return dg.MaterializeResult(metadata={"files": len(files), "names": files[:50]})

@@ -161,10 +161,10 @@ def _matchers(journey: JourneyFile) -> list[tuple[str, ActivityMatcher]]:
 
 
 def _turn_matcher(journey: JourneyFile, turn: str, kind: Kind) -> str:
-    from klantspoor.journeys.rules import fits
+    from klantspoor.project.match import fits
 
     for place, matcher in enumerate(getattr(journey.turns, turn)):
-        if fits(matcher, kind):
+        if fits(matcher, kind.source, kind.activity, kind.channel):
             return f"{turn}[{place}] {_said(matcher)}"
     return turn
 

@@ -177,7 +177,9 @@ _ALL = (
     _count("times_resolved", "local times that exist twice, or not at all, and were resolved by the source's rule"),
     _count("anonymous_events", "events without a usable identifier that were kept"),
     # journeys
-    _text("journey_id", "the journey: J and 24 hexadecimal digits, made from its type and its first direct event"),
+    _text(
+        "journey_id", "the journey: J, 4 hexadecimal digits of its type, and the event_id of the event that founded it"
+    ),
     _code("journey_type", "which journey, as in journeys/*.yaml"),
     _count("cycle", "the how-manieth journey of this person, type and account (R5)", 1),
     _text("previous_journey_id", "the cycle before"),

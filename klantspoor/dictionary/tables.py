@@ -18,7 +18,8 @@ class Table:
     """One published table.
 
     `nulls` names each column that may be null, with what the null means. `partition` is the instant whose
-    local month names the folders (`month=YYYY-MM`), None for tables that are one folder. `order` is how rows are sorted within a file.
+    local month names the folders (`month=YYYY-MM`), None for tables that are one folder. `order` is how rows are sorted
+    within a file.
     `made_from` are the tables (or "landing files") it is derived from.
     """
 
@@ -252,8 +253,8 @@ _ALL = (
         "marts",
         "one phase of one journey type, persona and month",
         "journey_type persona month phase",
-        """journey_type, persona, month, phase, phase_number, is_provisional, journeys, persons, visits, touchpoints, dwell_median_hours,
-        dwell_p90_hours, wait_median_hours, wait_p90_hours, organisation_wait_hours, partner_wait_hours, customer_wait_hours,
+        """journey_type, persona, month, phase, phase_number, is_provisional, journeys, persons, visits, touchpoints,
+        dwell_median_hours, dwell_p90_hours, wait_median_hours, wait_p90_hours, organisation_wait_hours, partner_wait_hours, customer_wait_hours,
         nobody_wait_hours, undetermined_wait_hours, channel_mix, drop_off_share""",
         "journeys, touchpoints, phase_visits, waits",
         nulls={

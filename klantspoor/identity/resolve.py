@@ -70,7 +70,8 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
             raise LakeError(f"{clash} persons would share their id with another; report this with the ledger's size")
         target = staging.work("canonical") / "persons.parquet"
         connection.execute(
-            """COPY (SELECT n.identifier_type, n.identifier, p.person_id, n.priority FROM nodes n JOIN persons p USING (component) ORDER BY ALL) TO $path (FORMAT parquet, COMPRESSION zstd)""",
+            """COPY (SELECT n.identifier_type, n.identifier, p.person_id, n.priority
+                     FROM nodes n JOIN persons p USING (component) ORDER BY ALL) TO $path (FORMAT parquet, COMPRESSION zstd)""",
             {"path": str(target)},
         )
         staging.write("identities", _identities(connection))

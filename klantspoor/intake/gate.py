@@ -35,7 +35,7 @@ class Evaluated:
 
 
 @lru_cache(maxsize=256)
-def _bind(con: duckdb.DuckDBPyConnection, schema: pa.Schema, queries: tuple[tuple[str, str, str | None], ...]) -> None:
+def _bind(con: duckdb.DuckDBPyConnection, _schema: pa.Schema, queries: tuple[tuple[str, str, str | None], ...]) -> None:
     """Binds each (query, what it is, column) to the table `raw`, which has that schema; done once for files that are alike."""
     for query, what, column in queries:
         try:

@@ -35,7 +35,7 @@ def locked_connection(memory_mb: int = 1200) -> duckdb.DuckDBPyConnection:
 
 
 @lru_cache(maxsize=8)
-def shared_connection(role: str, memory_mb: int = 1200) -> duckdb.DuckDBPyConnection:
+def shared_connection(_role: str, memory_mb: int = 1200) -> duckdb.DuckDBPyConnection:
     """The one locked connection of this process for a role ("gate", "tools", "json").
 
     A night reads hundreds of small files, and opening a database costs more than reading one of them. Roles are apart:

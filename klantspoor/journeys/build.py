@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from klantspoor.journeys.kernel import Reconstructed, Setting, reconstruct
-from klantspoor.journeys.membership import Slice
 from klantspoor.journeys.prepare import prepare
 from klantspoor.journeys.publish import UNKNOWN_INSTANT
+from klantspoor.journeys.slices import Slice
 from klantspoor.lake import Staging
 from klantspoor.lake.connection import limited
 from klantspoor.project.model import Project

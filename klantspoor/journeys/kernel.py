@@ -12,19 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from klantspoor.journeys.membership import (
-    BEFORE_CASE,
-    CASE_KEY,
-    OPENING,
-    STREAM,
-    KindTraits,
-    Members,
-    Slice,
-    find_members,
-)
+from klantspoor.journeys.membership import Members, find_members
 from klantspoor.journeys.publish import UNKNOWN_INSTANT, Filed, Found, JourneyColumns, Names, to_tables
 from klantspoor.journeys.rules import ANSWER, INTERNAL, MANY_PHASES, PHASE, UNPHASED, TypeRules
 from klantspoor.journeys.segments import Bools, Ints, Ranks, changes, ends_of, last_index_where, starts_of
+from klantspoor.journeys.sheets import BEFORE_CASE, CASE_KEY, OPENING, STREAM
+from klantspoor.journeys.slices import KindTraits, Slice
 from klantspoor.journeys.touchpoints import (
     MemberColumns,
     Touchpoints,
@@ -135,7 +128,7 @@ def reconstruct(
     members, type_, first_direct, account = _published(events, found, setting)
     touchpoints = build_touchpoints(members)
     journeys = _journey_columns(events, members, touchpoints, type_, first_direct, account, need, persona, setting)
-    waits = _waits(members, touchpoints, journeys, setting)
+    waits = _waits(touchpoints, journeys, setting)
     steps, declared = _steps(members, setting), _declared(members, journeys.type, setting)
     tables = to_tables(
         Found(
@@ -263,7 +256,7 @@ def _journey_columns(
     )
 
 
-def _waits(members: MemberColumns, touchpoints: Touchpoints, journeys: JourneyColumns, setting: Setting) -> Waits:
+def _waits(touchpoints: Touchpoints, journeys: JourneyColumns, setting: Setting) -> Waits:
     """Every wait between touchpoints, and the one still running of each open journey."""
     later = np.flatnonzero(~touchpoints.first)
     since = touchpoints.latest[later - 1]

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from klantspoor.journeys.calendar import closed_intervals, microseconds, month_starts
 from klantspoor.journeys.kernel import Setting, make_setting
-from klantspoor.journeys.membership import KindTraits
 from klantspoor.journeys.publish import Names
 from klantspoor.journeys.rules import compile_rules, kinds_of
+from klantspoor.journeys.slices import KindTraits
 from klantspoor.project.model import Project
 
 

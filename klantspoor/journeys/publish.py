@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from klantspoor.dictionary import TABLES
 from klantspoor.dictionary.columns import CAUSES, INSTANT, JOINED_BY, OUTCOMES, STATUSES, TURNS
-from klantspoor.journeys.membership import Slice
 from klantspoor.journeys.rules import TypeRules
 from klantspoor.journeys.segments import Bools, Ints, changes, coded, hex_text, lengths, numbers, starts_of, within
+from klantspoor.journeys.slices import Slice
 from klantspoor.journeys.touchpoints import MemberColumns, PhaseVisits, Touchpoints, name_words, sequence_words
 from klantspoor.journeys.waits import Stretches, Waits
 
@@ -159,7 +159,7 @@ def _journeys(found: Found, ids: pa.Array, type_names: pa.Array, names: Names) -
         "outcome": _fixed(journeys.outcome, OUTCOMES),
         "persona": coded(journeys.persona, names.persona),
         "variant_id": hex_text(*variant),
-        "phase_variant_id": _phase_variants(visits, journeys, count),
+        "phase_variant_id": _phase_variants(visits, count),
         "touchpoints": lengths(touchpoints.first),
         "channels": _distinct(touchpoints.journey, channel, count),
         "channel_switches": _switches(touchpoints, channel, count),
@@ -186,7 +186,7 @@ def _activity_words(names: Names) -> tuple[npt.NDArray[np.uint64], npt.NDArray[n
     return words[:, 0], words[:, 1]
 
 
-def _phase_variants(visits: PhaseVisits, journeys: JourneyColumns, count: int) -> pa.Array:
+def _phase_variants(visits: PhaseVisits, count: int) -> pa.Array:
     """By journey, from the places of its phases: types are told apart by the journeys themselves."""
     words = np.array([name_words(f"phase {number}") for number in range(16)], dtype=np.uint64)
     low, high = sequence_words((words[visits.phase, 0], words[visits.phase, 1]), visits.number, visits.first)

@@ -6,18 +6,16 @@ matchers are tried here in plain Python, and the kernel only looks answers up by
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from klantspoor.errors import ConfigError, Problem
+from klantspoor.project.match import fits, specificity
 from klantspoor.project.model import ActivityMatcher, JourneyFile, Project
 
 NO_ROLE, PHASE, UNPHASED, ANSWER, INTERNAL = range(5)
@@ -84,7 +82,7 @@ class TypeRules:
     @property
     def visible(self) -> Flags:
         """Whether a kind is a contact of the customer's in this type."""
-        return (self.role == PHASE) | (self.role == UNPHASED)
+        return np.isin(self.role, (PHASE, UNPHASED))
 
     @property
     def id_prefix(self) -> str:
@@ -92,31 +90,8 @@ class TypeRules:
         return "J" + hashlib.sha256(self.name.encode()).hexdigest()[:4]
 
 
-@lru_cache(maxsize=4096)
-def _tester(pattern: str) -> tuple[int, Callable[[str], bool]]:
-    """How specific an activity pattern is (2 exact, 1 glob, 0 regular expression), and its test."""
-    if len(pattern) > 1 and pattern.startswith("/") and pattern.endswith("/"):
-        expression = re.compile(pattern[1:-1])
-        return 0, lambda text: expression.fullmatch(text) is not None
-    if "*" in pattern or "?" in pattern:
-        # Only * and ? are special: a literal [ stays a literal.
-        glob = re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
-        return 1, lambda text: glob.match(text) is not None
-    return 2, lambda text: text == pattern
-
-
-def fits(matcher: ActivityMatcher, kind: Kind) -> bool:
-    """Whether the matcher means this kind of event."""
-    if matcher.source is not None and matcher.source != kind.source:
-        return False
-    if matcher.channel is not None and matcher.channel != kind.channel:
-        return False
-    return _tester(matcher.activity)[1](kind.activity)
-
-
-def specificity(matcher: ActivityMatcher) -> tuple[int, int]:
-    """Larger is more specific: exact name, glob, regular expression; then by how many of source and channel are named."""
-    return _tester(matcher.activity)[0], (matcher.source is not None) + (matcher.channel is not None)
+def _fits(matcher: ActivityMatcher, kind: Kind) -> bool:
+    return fits(matcher, kind.source, kind.activity, kind.channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +118,7 @@ class _Role:
 
 def _role(journey: JourneyFile, listed: list[_Listed], kind: Kind) -> _Role:
     """What one kind is in one journey type, in which phases, and the rank of the matcher that won."""
-    fitting = [entry for entry in listed if fits(entry.matcher, kind)]
+    fitting = [entry for entry in listed if _fits(entry.matcher, kind)]
     if not fitting:
         return _Role()
     best = max(specificity(entry.matcher) for entry in fitting)
@@ -203,7 +178,7 @@ def compile_type(journey: JourneyFile, kinds: list[Kind]) -> TypeRules:
     roles = [_role(journey, listed, kind) for kind in kinds]
 
     def flags(matchers: list[ActivityMatcher]) -> Flags:
-        return np.array([any(fits(m, kind) for m in matchers) for kind in kinds], dtype=bool)
+        return np.array([any(_fits(m, kind) for m in matchers) for kind in kinds], dtype=bool)
 
     turn = np.full(len(kinds), NO_TURN, dtype=np.int8)
     for number in reversed(range(len(TURN_NAMES))):
@@ -238,8 +213,8 @@ def _one_phase(phases: tuple[int, ...]) -> int:
     return MANY_PHASES if len(phases) > 1 else (phases[0] if phases else -1)
 
 
-def _microseconds(duration: object) -> int:
-    return round(duration.total_seconds() * 1_000_000)  # type: ignore[attr-defined]
+def _microseconds(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)
 
 
 def compile_rules(project: Project, kinds: list[Kind]) -> list[TypeRules]:
@@ -269,7 +244,9 @@ def roles_table(project: Project, kinds: pa.Table) -> pa.Table:
     rows: list[tuple[int, str, str, str | None, int | None]] = []
     for rule in compile_rules(project, kinds_of(kinds)):
         for row in np.flatnonzero(rule.role != NO_ROLE):
-            places = sorted({int(place) for place in rule.phase_after[row] if place >= 0}) or [None]
+            places: list[int | None] = [*sorted({int(place) for place in rule.phase_after[row] if place >= 0})] or [
+                None
+            ]
             for place in places:
                 phase = None if place is None else rule.phases[place]
                 number = None if place is None else place + 1

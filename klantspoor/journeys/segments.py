@@ -120,7 +120,7 @@ class Ranks:
 
 
 def mix(words: Words) -> Words:
-    """SplitMix64's finaliser: spreads each word's bits over all 64. (Steele, Lea, Flood: "Fast splittable PRNGs", 2014.)"""
+    """SplitMix64's finaliser: spreads each word's bits over all 64. (Steele, Lea, Flood, "Fast splittable PRNGs", 2014)."""
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return words ^ (words >> np.uint64(31))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from klantspoor.journeys.membership import contact_breaks
 from klantspoor.journeys.segments import (
     Bools,
     Ints,
@@ -26,6 +25,7 @@ from klantspoor.journeys.segments import (
     starts_of,
     within,
 )
+from klantspoor.journeys.slices import contact_breaks
 
 
 @dataclass(frozen=True, slots=True)

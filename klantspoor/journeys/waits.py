@@ -333,4 +333,4 @@ def _named(
 
 def without_promises(turn: Small) -> Bools:
     """Which declared activities can change whose turn it is: a promise leaves it where it is."""
-    return (turn >= 0) & (turn != PROMISES)
+    return np.asarray((turn >= 0) & (turn != PROMISES), dtype=bool)

@@ -45,7 +45,7 @@ def build_version(staging: Staging, versions: Path, name: str) -> Path:
     for table in TABLES:
         _link_tree(staging.folder(table), aside / table)
     for extra in EXTRAS:
-        _link_tree(staging.extra(extra), aside / extra)  # noqa: S610  (not Django's)
+        _link_tree(staging.extra(extra), aside / extra)
     manifest = _manifest(staging, aside, name)
     (aside / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
     _force_tree(aside)

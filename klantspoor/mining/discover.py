@@ -82,7 +82,7 @@ def discover(project: Project, staging: Staging) -> MiningReport:
     file = staging.work("mining") / "variants.parquet"
     if not file.exists():
         write_all(staging)
-    folder = staging.extra("models")  # noqa: S610 (not Django's)
+    folder = staging.extra("models")
     models = []
     for journey_type in sorted(project.journeys):
         for level in LEVELS:

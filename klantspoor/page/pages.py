@@ -30,7 +30,7 @@ def write(project: Project, staging: Staging) -> list[Path]:
     Returns:
         The files written, the index last.
     """
-    folder = staging.extra("pages")  # noqa: S610 (not Django's)
+    folder = staging.extra("pages")
     connection = staging.connect()
     try:
         return write_pages(project, connection, folder, staging.as_of, staging.run_id)

@@ -162,8 +162,6 @@ def test_demo_copies_its_configuration_and_simulates(
     (root / "simulation" / "project" / "key").unlink()
     (root / "simulation" / "__init__.py").write_text(
         "from types import SimpleNamespace\n"
-        "from datetime import date\n"
-        "DEFAULT_END = date(2026, 6, 30)\n"
         "def generate(out, *, customers, days, seed, end):\n"
         "    (out / 'truth').mkdir()\n"
         "    (out / 'truth' / 'asked').write_text(f'{customers} {days} {seed} {end}')\n"
@@ -175,7 +173,7 @@ def test_demo_copies_its_configuration_and_simulates(
     for name in kept:
         monkeypatch.delitem(sys.modules, name)
     try:
-        said = bare("demo", tmp_path / "demo", "--customers", "7", "--days", "9", "--seed", "3")
+        said = bare("demo", tmp_path / "demo", "--customers", "7", "--days", "9", "--seed", "3", "--end", "2026-06-30")
     finally:
         sys.modules.pop("simulation", None)
         sys.modules.update(kept)

@@ -10,9 +10,9 @@ import pyarrow as pa
 from oracle_events import Event
 
 from klantspoor.journeys.kernel import Setting, make_setting, reconstruct
-from klantspoor.journeys.membership import KindTraits, Slice
 from klantspoor.journeys.publish import UNKNOWN_INSTANT, Names
 from klantspoor.journeys.rules import Kind, compile_type
+from klantspoor.journeys.slices import KindTraits, Slice
 from klantspoor.journeys.waits import Calendar
 from klantspoor.project.model import JourneyFile
 

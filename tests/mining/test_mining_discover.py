@@ -41,7 +41,7 @@ def journeys_of(paths: list[tuple[list[str], int]]) -> Rows:
 def mined(root: Path, paths: list[tuple[list[str], int]], **limits: Any) -> tuple[list[dict[str, Any]], Path]:
     with stage(root, journeys_of(paths)) as staging:
         discover(project(root, limits=limits), staging)
-        folder = staging.extra("models")  # noqa: S610 (not Django's)
+        folder = staging.extra("models")
     return json.loads((folder / "models.json").read_text(encoding="utf-8")), folder
 
 

@@ -52,7 +52,7 @@ def publish(folder: Path) -> Path:
             by_start = TABLES[name].partition == "the journey's start" and name != "journeys"
             months = [starts[journey] for journey in table["journey_id"].to_pylist()] if by_start else None
             staging.write(name, table, months=pa.array(months) if months is not None else None)
-        staging.extra("models")  # noqa: S610 (not Django's)
+        staging.extra("models")
         write(config.make_project(str(folder)), staging)
         lake.publish(staging)
     return folder

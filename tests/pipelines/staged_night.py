@@ -92,4 +92,4 @@ def patch_stages(patched: pytest.MonkeyPatch, tables: dict[str, list[Row]] | Non
 
 
 def _file(staging: Staging, extra: str) -> None:
-    (staging.extra(extra) / "index.html").write_text("<p>made</p>", "utf-8")  # noqa: S610
+    (staging.extra(extra) / "index.html").write_text("<p>made</p>", "utf-8")
