@@ -27,7 +27,7 @@ run: $(READY)
 	@$(BIN)/klantspoor run
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(READY)
 	@$(BIN)/ruff check .
@@ -46,7 +46,12 @@ bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS)
 
 ui: $(READY)
+	@mkdir -p .dagster && cp dagster.yaml .dagster/
 	@DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
+
+# The long runs: thousands of generated histories.
+soak: $(READY)
+	@$(BIN)/python -m pytest -m soak tests/journeys
 
 # pip-compile writes hashes for every platform's files; the options keep any index address out of the file.
 lock:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from klantspoor.journeys.membership import Members, find_members
 from klantspoor.journeys.publish import UNKNOWN_INSTANT, Filed, Found, JourneyColumns, Names, to_tables
 from klantspoor.journeys.rules import ANSWER, INTERNAL, MANY_PHASES, PHASE, UNPHASED, TypeRules
-from klantspoor.journeys.segments import Bools, Ints, Ranks, changes, ends_of, last_index_where, starts_of
+from klantspoor.journeys.segments import Bools, Ints, Keys, changes, ends_of, last_index_where, starts_of
 from klantspoor.journeys.sheets import BEFORE_CASE, CASE_KEY, OPENING, STREAM
 from klantspoor.journeys.slices import KindTraits, Slice
 from klantspoor.journeys.touchpoints import (
@@ -152,15 +152,19 @@ def reconstruct(
 def _published(
     events: Slice, found: Members, setting: Setting
 ) -> tuple[MemberColumns, npt.NDArray[np.int16], Ints, npt.NDArray[np.uint64]]:
-    """Keeps the journeys with a touchpoint, numbers them by person and start, and sorts members by them."""
+    """Keeps the journeys with a touchpoint, numbers them by the month they start in, person and start; sorts members by them.
+
+    Tables are filed by that month: rows come out as they are written, and none has to be moved again.
+    """
     role = setting.role[found.type[found.journey], events.kind[found.event]]
     visible = (role == PHASE) | (role == UNPHASED)
     size = len(events)
     begins = np.full(len(found.type), size, dtype=np.int64)
     np.minimum.at(begins, found.journey[visible], found.event[visible])
     shown = np.flatnonzero(begins < size)
+    month = setting.names.month_of(events.at[begins[shown]])
     # Positions are in order of person and time, so the first contact's position sorts journeys by both.
-    shown = shown[np.lexsort((found.type[shown], begins[shown]))]
+    shown = shown[np.lexsort((found.type[shown], begins[shown], month))]
     renumbered = np.full(len(found.type), -1, dtype=np.int64)
     renumbered[shown] = np.arange(len(shown))
     journey = renumbered[found.journey]
@@ -307,9 +311,9 @@ def _answers(
     # The journey in which it is itself a contact comes first, then the first by type.
     rows = rows[np.lexsort((type_[members.journey[rows]], touchpoints.of_member[rows] < 0, members.position[rows]))]
     rows = rows[changes(members.position[rows])]
-    ranks = Ranks(touchpoints.start, members.at[rows])
-    starts = ranks.key(touchpoints.journey, touchpoints.start)
-    before = np.searchsorted(starts, ranks.key(members.journey[rows], members.at[rows]), side="right") - 1
+    keys = Keys(len(type_), touchpoints.start, members.at[rows])
+    starts = keys.key(touchpoints.journey, touchpoints.start)
+    before = np.searchsorted(starts, keys.key(members.journey[rows], members.at[rows]), side="right") - 1
     own = touchpoints.of_member[rows]
     about = np.where(own >= 0, own, before)
     safe = np.maximum(about, 0)

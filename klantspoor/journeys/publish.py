@@ -45,10 +45,14 @@ class Names:
     channel_of_line: npt.NDArray[np.int32]
     source_of_line: npt.NDArray[np.int32]
 
+    def month_of(self, instants: Ints) -> Ints:
+        """The code of the local month each instant is in; the instants in microseconds."""
+        return np.searchsorted(self.month_start, instants, side="right") - 1
+
 
 @dataclass(frozen=True, slots=True)
 class JourneyColumns:
-    """One row per published journey, ordered by (person, start). Times in microseconds; UNKNOWN_INSTANT where unknown."""
+    """One row per published journey, ordered by (month of its start, person, start). Times in microseconds; UNKNOWN_INSTANT where unknown."""
 
     type: npt.NDArray[np.int16]
     person: npt.NDArray[np.uint64]
@@ -88,7 +92,7 @@ def to_tables(found: Found, rules: list[TypeRules], names: Names) -> dict[str, F
     prefixes = pa.array([rule.id_prefix for rule in rules], pa.string())
     prefix = prefixes.take(pa.array(journeys.type))
     ids = pc.binary_join_element_wise(prefix, found.event_id.take(pa.array(journeys.first_direct)), "")
-    month = np.searchsorted(names.month_start, journeys.started, side="right") - 1
+    month = names.month_of(journeys.started)
     tables = {
         "journeys": (_journeys(found, ids, type_names, names), None),
         "touchpoints": (_touchpoints(found, ids, type_names, rules, names), found.touchpoints.journey),
@@ -123,7 +127,8 @@ def _table(name: str, columns: dict[str, object]) -> pa.Table:
 
 def _cycles(journeys: JourneyColumns) -> tuple[Ints, Ints]:
     """(cycle from 1, row of the cycle before or -1) of each journey, per person, type and account."""
-    order = np.lexsort((journeys.account, journeys.type, numbers(changes(journeys.person))))
+    # Stable: within one person, type and account they stay in order of start.
+    order = np.lexsort((journeys.account, journeys.type, journeys.person))
     first = changes(journeys.person[order], journeys.type[order], journeys.account[order])
     cycle, previous = np.empty(len(order), dtype=np.int64), np.full(len(order), -1, dtype=np.int64)
     cycle[order] = within(first) + 1

@@ -103,19 +103,28 @@ def expand(begin: Ints, end: Ints) -> tuple[Ints, Ints]:
     return rows, np.arange(len(rows), dtype=np.int64) - offsets[rows] + begin[rows]
 
 
-class Ranks:
-    """Instants replaced by their rank, so that (segment, instant) fits one sortable int64.
+class Keys:
+    """Turns (segment, instant) into one sortable int64, for instants among those given here.
 
-    Microseconds since 1970 take 51 bits; a segment number beside them would not fit.
+    Microseconds since the earliest instant take 45 bits for a year, which leaves 18 for the segment. Where that does not
+    do, instants are replaced by their ranks.
     """
 
-    def __init__(self, *instants: Ints) -> None:
-        """Knows the instants given here; any other may be asked for, and ranks just before the next larger one."""
-        self._sorted = np.unique(np.concatenate(instants)) if instants else np.empty(0, dtype=np.int64)
-        self._scale = np.int64(len(self._sorted) + 1)
+    def __init__(self, segments: int, *instants: Ints) -> None:
+        """Knows `segments` segments, numbered from 0, and the instants given here; no others may be asked for."""
+        known = [column for column in instants if len(column)]
+        self._sorted: Ints | None = None
+        self._origin = np.int64(min((int(column.min()) for column in known), default=0))
+        span = max((int(column.max()) for column in known), default=0) - int(self._origin) + 1
+        if segments * span >= 2**63:
+            self._sorted = np.sort(np.concatenate(known))
+            span = len(self._sorted)
+        self._scale = np.int64(span)
 
     def key(self, segment: Ints, instants: Ints) -> Ints:
         """One int64 for each (segment, instant), in their order."""
+        if self._sorted is None:
+            return segment * self._scale + (instants - self._origin)
         return segment * self._scale + np.searchsorted(self._sorted, instants)
 
 

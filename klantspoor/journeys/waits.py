@@ -23,7 +23,7 @@ from klantspoor.journeys.rules import (
 from klantspoor.journeys.segments import (
     Bools,
     Ints,
-    Ranks,
+    Keys,
     changes,
     ends_of,
     expand,
@@ -128,9 +128,10 @@ class _Blocks:
 
 def cut_waits(waits: Waits, declared: Declared, steps: Steps, calendar: Calendar) -> Stretches:
     """Cuts every wait into stretches with one turn and cause; they are disjoint, in order, not empty, and sum to the wait."""
-    ranks = Ranks(waits.start, waits.end, declared.at, steps.at, steps.until + (steps.until == steps.at))
-    blocks = _blocks(waits, steps, ranks)
-    wait, start, turn = _turns(waits, declared, blocks, ranks)
+    journeys = 1 + max(int(column.max(initial=0)) for column in (waits.journey, declared.journey, steps.journey))
+    keys = Keys(journeys, waits.start, waits.end, declared.at, steps.at, steps.until + (steps.until == steps.at))
+    blocks = _blocks(waits, steps, keys)
+    wait, start, turn = _turns(waits, declared, blocks, keys)
     end = _ends(waits, wait, start)
     return _causes(waits, blocks, calendar, wait, start, end, turn)
 
@@ -142,12 +143,12 @@ def _ends(waits: Waits, wait: Ints, start: Ints) -> Ints:
     return np.where(np.append(wait[1:] != wait[:-1], True), waits.end[wait], np.append(start[1:], 0))
 
 
-def _blocks(waits: Waits, steps: Steps, ranks: Ranks) -> _Blocks:
+def _blocks(waits: Waits, steps: Steps, keys: Keys) -> _Blocks:
     """Unites the steps that touch each wait, clipped to it."""
     # A step without duration lies in [at, at + 1): so one comparison serves both kinds.
     reach = np.maximum(steps.until, steps.at + 1)
-    low = np.searchsorted(ranks.key(waits.journey, waits.end), ranks.key(steps.journey, steps.at), side="right")
-    high = np.searchsorted(ranks.key(waits.journey, waits.start), ranks.key(steps.journey, reach), side="left")
+    low = np.searchsorted(keys.key(waits.journey, waits.end), keys.key(steps.journey, steps.at), side="right")
+    high = np.searchsorted(keys.key(waits.journey, waits.start), keys.key(steps.journey, reach), side="left")
     step, wait = expand(low, high)
     order = np.lexsort((step, wait))
     step, wait = step[order], wait[order]
@@ -206,7 +207,7 @@ def _states(declared: Declared) -> Small:
     return state
 
 
-def _turns(waits: Waits, declared: Declared, blocks: _Blocks, ranks: Ranks) -> tuple[Ints, Ints, Small]:
+def _turns(waits: Waits, declared: Declared, blocks: _Blocks, keys: Keys) -> tuple[Ints, Ints, Small]:
     """Stretches of one turn: (wait, start, turn), sorted; neighbours may still be alike."""
     count = len(waits.start)
     everyone = np.arange(count, dtype=np.int64)
@@ -214,8 +215,8 @@ def _turns(waits: Waits, declared: Declared, blocks: _Blocks, ranks: Ranks) -> t
     worked = np.full(count, np.iinfo(np.int64).min)
     np.maximum.at(worked, blocks.wait, blocks.end)
     state = _states(declared)
-    events = ranks.key(declared.journey, declared.at)
-    inside = np.searchsorted(ranks.key(waits.journey, waits.start), events, side="left") - 1
+    events = keys.key(declared.journey, declared.at)
+    inside = np.searchsorted(keys.key(waits.journey, waits.start), events, side="left") - 1
     hit = np.maximum(inside, 0)
     inside_ok = (
         (inside >= 0)
@@ -232,7 +233,7 @@ def _turns(waits: Waits, declared: Declared, blocks: _Blocks, ranks: Ranks) -> t
     wait, start = wait[order], start[order]
     keep = changes(wait, start)
     wait, start = wait[keep], start[keep]
-    latest = np.searchsorted(events, ranks.key(waits.journey[wait], start), side="right") - 1
+    latest = np.searchsorted(events, keys.key(waits.journey[wait], start), side="right") - 1
     known = (
         (latest >= 0) & (declared.journey[np.maximum(latest, 0)] == waits.journey[wait]) if len(events) else wait < 0
     )
