@@ -56,7 +56,7 @@ soak: $(READY)
 # pip-compile writes hashes for every platform's files; the options keep any index address out of the file.
 lock:
 	@$(BIN)/python -m pip install --quiet pip-tools
-	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --no-strip-extras --allow-unsafe --no-emit-index-url \
 	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra pipeline --extra notebooks --extra dev \
 	  --build-deps-for editable -o requirements.lock pyproject.toml
 

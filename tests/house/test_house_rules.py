@@ -103,7 +103,7 @@ def test_the_lock_names_no_host_and_pins_everything() -> None:
     assert not [line for line in lines if "://" in line or line.startswith("--")]
     pinned = [line for line in lines if re.match(r"^[a-z0-9]", line)]
     assert len(pinned) > 100
-    assert all(re.match(r"^[a-z0-9._-]+==[^ ]+ (; .* )?\\$", line) for line in pinned)
+    assert all(re.match(r"^[a-z0-9._-]+(\[[a-z0-9,-]+\])?==[^ ]+ (; .* )?\\$", line) for line in pinned)
 
 
 def test_no_tracked_file_names_a_machine_path_or_an_index() -> None:
