@@ -30,7 +30,7 @@ def ledger(night: Night) -> dg.MaterializeResult:
         left = [*report.of("refused"), *report.of("changing")]
         noted.facts = {
             "used": len(report.of("used")),
-            "quarantined": [f"{file.file}: {file.reason}" for file in report.of("quarantined")],
+            "quarantined": [file.detail for file in report.of("quarantined")],
             "left": [f"{file.file}: {file.detail}" for file in left],
             "events": report.total("events_made"),
         }

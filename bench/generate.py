@@ -21,12 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.story import PERSONAS, STORIES, TOPICS, Story
+from bench.world import AS_OF, open_bench
 from klantspoor.journeys.segments import mix
-from klantspoor.lake import Lake, Staging
+from klantspoor.lake import Staging
 from klantspoor.lake.connection import limited
 
-AS_OF = datetime(2025, 1, 1, 2, 0, tzinfo=UTC)
-TIMEZONE = "Europe/Amsterdam"
 KEYS = tuple(story.case_key for story in STORIES if story.case_key)
 SOURCES = ("crm", "phone", "survey", "web")
 _BEGIN = round(datetime(2024, 1, 1, tzinfo=UTC).timestamp() * 1_000_000)
@@ -159,7 +158,7 @@ def _journeys(
 def generate(folder: Path, events: int) -> None:
     """Fills the staging folder of a run called "bench" in a lake at `folder`."""
     shutil.rmtree(folder, ignore_errors=True)
-    with Lake(folder, timezone=TIMEZONE).open_run("bench", AS_OF) as staging:
+    with open_bench(folder) as staging:
         canonical, aside = staging.work("canonical"), staging.work("aside")
         writer = None
         for block in blocks(events):

@@ -61,7 +61,10 @@ def _odd(staging: Staging, published: bool) -> Iterator[str]:
 
 
 def _told(note: dict[str, Any]) -> str:
-    keys = ["/".join(str(value) for value in key.values()) for key in note["failing_keys"][:3]]
+    keys = [
+        ", ".join(f"{name} {value}" for name, value in key.items() if value is not None)
+        for key in note["failing_keys"][:3]
+    ]
     return f"{note['says']}: {', '.join(keys)}" if keys else str(note["says"])
 
 

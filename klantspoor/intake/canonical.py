@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from klantspoor.dictionary.columns import INITIATORS
-from klantspoor.intake.faults import Faults, Mask, found
+from klantspoor.intake.faults import Faults, Mask, as_text, found
 from klantspoor.intake.finish import finish
 from klantspoor.intake.gate import Evaluated
 from klantspoor.intake.identifiers import DIGITS, IdentifierColumn, together
@@ -111,8 +111,7 @@ class Selection:
     def _first_raw(self, slot: Slot) -> pa.Array | None:
         if slot.column not in self.raw.column_names:
             return None
-        values = self.raw.column(slot.column).combine_chunks().cast(pa.string(), safe=False)
-        return values.take(pa.array(self.rows))
+        return as_text(self.raw.column(slot.column).combine_chunks()).take(pa.array(self.rows))
 
 
 class EventMaker:

@@ -23,9 +23,17 @@ def shape(texts: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(pc.replace_substring_regex(short, _LETTERS, "a"), _DIGITS, "9")
 
 
-def found(texts: pa.Array, *, personal: bool) -> pa.Array:
-    """What was found, for messages about texts (n): the value, or if it is personal only its shape and length."""
-    texts = texts.cast(pa.string())
+def as_text(values: pa.Array) -> pa.Array:
+    """Values of any type (n) as texts; what Arrow cannot write as one (a struct, bytes that are no UTF-8) is a "?"."""
+    try:
+        return values.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return pc.if_else(pc.is_valid(values), pa.scalar("?"), pa.scalar(None, pa.string()))
+
+
+def found(values: pa.Array, *, personal: bool) -> pa.Array:
+    """What was found, for messages about values (n): the value, or if it is personal only its shape and length."""
+    texts = as_text(values)
     if personal:
         length = pc.utf8_length(texts).cast(pa.string())
         said = pc.binary_join_element_wise("found a value like ", shape(texts), " (", length, " characters)", "")

@@ -57,9 +57,14 @@ class Gate:
         """Binds every expression to the file's columns and types, given as a table without rows.
 
         Raises:
-            IntakeError: `expression_failed`, naming the first expression that does not fit, and what DuckDB says.
+            IntakeError: `expression_failed`, naming the first expression that does not fit, and what DuckDB says;
+                `unreadable_file`: a column is of a type that DuckDB does not know.
         """
-        self._con.register("raw", empty)
+        try:
+            self._con.register("raw", empty)
+        except duckdb.NotImplementedException:
+            advice = "it has a column of a type that cannot be read; have it written as text, number or time"
+            raise IntakeError("unreadable_file", advice) from None
         queries: list[tuple[str, str, str | None]] = [
             (f"SELECT (\n{text}\n) AS __made_{number} FROM {self._padded()}", f"dialect column {name}", None)
             for number, (name, text) in enumerate(self._plan.dialect.columns.items())

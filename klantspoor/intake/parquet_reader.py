@@ -56,7 +56,12 @@ def _check_texts(table: pa.Table | None) -> None:
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    """The column in a type that DuckDB and Arrow's own functions know."""
+    if pa.types.is_dictionary(column.type):
+        return _plain(column.dictionary_decode())
+    if pa.types.is_string_view(column.type) or pa.types.is_decimal256(column.type):
+        return column.cast(pa.string())
+    return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
 
 
 def _corrupt() -> IntakeError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from klantspoor.errors import IntakeError, did_you_mean
-from klantspoor.project.model import Dialect, SourceFile
+from klantspoor.project.model import CsvReader, Dialect, SourceFile
 from klantspoor.project.privacy import is_not_personal, personal_columns
 from klantspoor.project.sql import Expression, ResolvedMapping, SqlError, column_key, merged_events, parse
 
@@ -129,6 +129,7 @@ def _choose(source: SourceFile, used: dict[str, str], columns: Sequence[str]) ->
     present = {column_key(c) for c in columns}
     optional = {column_key(c) for c in source.optional_columns}
     nearest: tuple[int, Dialect, list[str]] | None = None
+    any_known = not isinstance(source.reader, CsvReader)
     for dialect in source.dialects or [AS_IS]:
         needed = {key: name for key, name in used.items() if key not in {column_key(c) for c in dialect.columns}}
         for name, text in dialect.columns.items():
@@ -136,10 +137,12 @@ def _choose(source: SourceFile, used: dict[str, str], columns: Sequence[str]) ->
         missing = sorted(name for key, name in needed.items() if key not in present | optional)
         if not missing:
             return dialect, needed
+        any_known = any_known or not present.isdisjoint(needed)
         if nearest is None or len(missing) < nearest[0]:
             nearest = (len(missing), dialect, missing)
     assert nearest is not None  # noqa: S101 - there is at least one dialect
-    raise _missing(source, nearest[1], nearest[2], columns)
+    # A file with none of the columns may lack its header: its first line holds values then, which are not told.
+    raise _missing(source, nearest[1], nearest[2], columns if any_known else [])
 
 
 def _missing(source: SourceFile, dialect: Dialect, missing: list[str], columns: Sequence[str]) -> IntakeError:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from klantspoor.errors import NotFoundError, did_you_mean
-from klantspoor.intake.faults import shape
+from klantspoor.intake.faults import as_text, shape
 from klantspoor.intake.landing import find
 from klantspoor.intake.plan import make_plan, shows
 from klantspoor.intake.pseudonyms import project_key
@@ -98,5 +98,5 @@ def _kind(source: SourceFile) -> str:
 
 
 def _shown(source: SourceFile, name: str, values: pa.ChunkedArray) -> pa.Array:
-    texts = values.combine_chunks().cast(pa.string(), safe=False)
+    texts = as_text(values.combine_chunks())
     return texts if shows(source, name) else shape(texts)

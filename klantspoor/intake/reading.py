@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from klantspoor.errors import IntakeError
 from klantspoor.intake.canonical import EventMaker, Selection
-from klantspoor.intake.faults import Faults, Mask, found, whole_file
+from klantspoor.intake.faults import Faults, Mask, as_text, found, whole_file
 from klantspoor.intake.gate import Gate
 from klantspoor.intake.landing import LandingFile
 from klantspoor.intake.ledger import EVENTS_SCHEMA, IDENTIFIERS, LINKS_SCHEMA, QUARANTINE_SCHEMA, write_table
@@ -196,12 +196,7 @@ class Passage:
         if len(failed):
             details: pa.Array | str = "the condition fails on it"
             if slot.column in batch.table.column_names:
-                texts = (
-                    batch.table.column(slot.column)
-                    .combine_chunks()
-                    .cast(pa.string(), safe=False)
-                    .take(pa.array(failed))
-                )
+                texts = as_text(batch.table.column(slot.column).combine_chunks()).take(pa.array(failed))
                 details = pc.binary_join_element_wise(
                     found(texts, personal=slot.raw_personal), "the condition fails on it", "; "
                 )

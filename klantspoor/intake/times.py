@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from klantspoor.intake.faults import as_text
 from klantspoor.intake.sandbox import literal
 from klantspoor.intake.zones import Mask, Micros, Zone, to_micros, zone
 from klantspoor.project.model import SourceFile, TimeRules
@@ -143,10 +144,7 @@ def _strptime(text: str, formats: list[str]) -> str:
 
 def _texts(values: pa.Array) -> pa.Array:
     """Trimmed texts; blank ones are null."""
-    try:
-        texts = pc.utf8_trim_whitespace(values.cast(pa.string()))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        texts = pa.array([None if value is None else "?" for value in values.to_pylist()], pa.string())
+    texts = pc.utf8_trim_whitespace(as_text(values))
     return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from klantspoor.dictionary import TABLES
 from klantspoor.dictionary.columns import CAUSES, INSTANT, JOINED_BY, OUTCOMES, STATUSES, TURNS
 from klantspoor.journeys.rules import TypeRules
-from klantspoor.journeys.segments import Bools, Ints, changes, coded, hex_text, lengths, numbers, starts_of, within
+from klantspoor.journeys.segments import Bools, Ints, changes, coded, hex_text, lengths, starts_of, within
 from klantspoor.journeys.slices import Slice
 from klantspoor.journeys.touchpoints import MemberColumns, PhaseVisits, Touchpoints, name_words, sequence_words
 from klantspoor.journeys.waits import Stretches, Waits
@@ -52,7 +52,10 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class JourneyColumns:
-    """One row per published journey, ordered by (month of its start, person, start). Times in microseconds; UNKNOWN_INSTANT where unknown."""
+    """One row per published journey, ordered by (month of its start, person, start).
+
+    Times in microseconds; UNKNOWN_INSTANT where unknown.
+    """
 
     type: npt.NDArray[np.int16]
     person: npt.NDArray[np.uint64]

@@ -266,7 +266,7 @@ def _causes(
     begun = np.concatenate([zeros, ones, np.zeros(len(block) + 2 * len(stretch), dtype=np.int8)])
     holder = np.concatenate([np.arange(len(wait)), np.full(2 * len(block) + 2 * len(stretch), -1)])
 
-    order = np.lexsort((point, point_wait))
+    order = _by_wait(waits, point_wait, point)
     point_wait, point = point_wait[order], point[order]
     working = np.cumsum(work[order], dtype=np.int64)
     closed = np.cumsum(shutness[order], dtype=np.int64)
@@ -281,6 +281,15 @@ def _causes(
     before = base[wait] - np.diff(blocks.begin)[wait] * mine[wait]
     seen = np.where(mine[wait], started[keep] - before, 0)
     return _named(waits, blocks, wait, start, turn, working[keep] > 0, closed[keep] > 0, seen)
+
+
+def _by_wait(waits: Waits, wait: Ints, point: Ints) -> Ints:
+    """The order of points in waits, by wait, then instant; equal ones in any order. One sort of one column if they fit."""
+    since = point - waits.start[wait]
+    span = int(since.max(initial=0)) + 1
+    if len(waits.start) * span >= 2**63:
+        return np.lexsort((point, wait))
+    return np.argsort(wait * np.int64(span) + since)
 
 
 def _named(

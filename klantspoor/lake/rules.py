@@ -71,8 +71,8 @@ class Verdict:
     def __str__(self) -> str:
         if self.detail is not None:
             return f"{self.rule.table}.{self.rule.name}: {self.detail}"
-        what = f"fails for {self.failed:,} of {self.checked:,}" if self.failed else "holds"
-        return f"{self.rule.table}.{self.rule.name} {what}: {self.rule.description}"
+        what = f"not so for {self.failed:,} of {self.checked:,}" if self.failed else "so it is"
+        return f"{self.rule.description}: {what} [{self.rule.table}.{self.rule.name}]"
 
 
 def table_rules(table: Table) -> list[Rule]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -129,10 +130,10 @@ def _journeys(members: pd.DataFrame, touchpoints: pd.DataFrame, last_seen: pd.Se
 
 
 def _waits(members: pd.DataFrame, touchpoints: pd.DataFrame, journeys: pd.DataFrame, rules: Rules) -> Iterator[Row]:
-    events = dict(iter(members[["journey", "at", "activity", "phase", "team", "place"]].groupby("journey")))
-    contacts = {name: group.to_dict("records") for name, group in touchpoints.groupby("journey")}
+    events = _by_journey(members[["journey", "at", "activity", "phase", "team", "place"]])
+    contacts = _by_journey(touchpoints)
     for journey in journeys.itertuples():
-        declared, steps = _signs(events[journey.journey].to_dict("records"), rules)
+        declared, steps = _signs(events[journey.journey], rules)
         stretches: list[Row] = []
         for contact in contacts[journey.journey]:
             if contact["touchpoint_number"] > 1 and contact["started_at"] > contact["latest"]:
@@ -143,6 +144,13 @@ def _waits(members: pd.DataFrame, touchpoints: pd.DataFrame, journeys: pd.DataFr
             said = {"touchpoint_number": journey.touchpoints, "is_open": True}
             stretches += [said | s for s in _stretches((journey.until, rules.as_of), declared, steps, None)]
         yield from ({"journey": journey.journey} | stretch for stretch in stretches)
+
+
+def _by_journey(table: pd.DataFrame) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in table.to_dict("records"):
+        found.setdefault(row["journey"], []).append(row)
+    return found
 
 
 def _signs(events: list[Row], rules: Rules) -> tuple[list[tuple[Any, str]], list[Row]]:
@@ -162,7 +170,7 @@ def _stretches(
     inside = [step for step in steps if start <= step["at"] < end]
     instants = sorted({start, end, *(a for a, _ in declared if start < a < end), *(s["at"] for s in inside)})
     found: list[Row] = []
-    for begin, until in zip(instants[:-1], instants[1:], strict=True):
+    for begin, until in pairwise(instants):
         turns = [turn for at, turn in declared if at <= begin]
         turn = turns[-1] if turns else _undeclared(begin, inside, next_initiator)
         said = {"turn": turn, **_cause(turn, begin, inside)}

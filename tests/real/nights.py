@@ -31,7 +31,7 @@ class Night:
         """What a query over the published tables gives; instants are aware and in UTC."""
         with duckdb.connect(self.project / "lake" / "klantspoor.duckdb", read_only=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            return connection.execute(sql).df()
+            return connection.sql(sql).to_arrow_table().to_pandas()
 
     def figure(self, sql: str) -> int:
         """The one whole number that a query gives."""

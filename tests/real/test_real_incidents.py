@@ -39,7 +39,7 @@ def test_every_row_is_accounted_for(incidents: Night, desk: Desk) -> None:
 
 
 def test_rows_without_a_caller_are_quarantined(incidents: Night, desk: Desk) -> None:
-    told = incidents.table("SELECT DISTINCT file, row_number, reason, \"column\" FROM quarantine")
+    told = incidents.table('SELECT DISTINCT file, row_number, reason, "column" FROM quarantine')
     rows = [
         {"file": file, "row_number": int(row) + 1, "reason": "no_identifier", "column": "caller_id"}
         for file, log in (("tickets_original_header.csv.gz", desk.old), ("incident_event_log.csv.gz", desk.new))
