@@ -69,7 +69,7 @@ def build(project: Project, staging: Staging, progress: Callable[[str], None] | 
             clock if last is None else last,
         )
         reader = connection.sql(
-            """SELECT * EXCLUDE (tie_order, position, source_number) FROM read_parquet($path)
+            """SELECT * EXCLUDE (position, source_number) FROM read_parquet($path)
                ORDER BY person, "at", tie_order, position, source_number, event_id""",
             params={"path": source},
         ).to_arrow_reader(_BATCH)
@@ -125,6 +125,7 @@ def reconstruct_table(
         kind=column["kind"].to_numpy(),
         account=column["account"].to_numpy(),
         topic=column["topic"].to_numpy(),
+        tie_order=column["tie_order"].to_numpy(),
         keys={name.removeprefix("key_"): column[name].to_numpy() for name in column if name.startswith("key_")},
     )
     return reconstruct(

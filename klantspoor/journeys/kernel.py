@@ -129,7 +129,7 @@ def reconstruct(
     touchpoints = build_touchpoints(members)
     journeys = _journey_columns(events, members, touchpoints, type_, first_direct, account, need, persona, setting)
     waits = _waits(touchpoints, journeys, setting)
-    steps, declared = _steps(members, setting), _declared(members, journeys.type, setting)
+    steps, declared = _steps(members, setting), _declared(events, members, journeys.type, setting)
     tables = to_tables(
         Found(
             events=events,
@@ -292,10 +292,12 @@ def _steps(members: MemberColumns, setting: Setting) -> Steps:
     )
 
 
-def _declared(members: MemberColumns, type_: npt.NDArray[np.int16], setting: Setting) -> Declared:
+def _declared(events: Slice, members: MemberColumns, type_: npt.NDArray[np.int16], setting: Setting) -> Declared:
     turn = setting.turn[type_[members.journey], members.kind]
     rows = np.flatnonzero(without_promises(turn) & ~members.answer)
-    rows = rows[np.lexsort((rows, members.internal[rows], members.at[rows], members.journey[rows]))]
+    # Where a source orders its ties it knows better; else what the customer sees comes before what it sets off.
+    tie = events.tie_order[members.position[rows]]
+    rows = rows[np.lexsort((rows, members.internal[rows], tie, members.at[rows], members.journey[rows]))]
     return Declared(members.journey[rows], members.at[rows], turn[rows])
 
 

@@ -27,6 +27,7 @@ class Slice:
     kind: npt.NDArray[np.int32]
     account: npt.NDArray[np.uint64]
     topic: npt.NDArray[np.int32]
+    tie_order: Ints
     keys: dict[str, npt.NDArray[np.uint64]]
 
     def __len__(self) -> int:

@@ -85,13 +85,15 @@ def _groups(paths: Paths) -> tuple[Groups, Ints, int]:
 
 def _turns(paths: Paths, waits: Ints, code: Ints, size: int) -> dict[str, Floats]:
     """Seconds waited in every group by turn."""
-    step, turn, seconds = paths.read("stretches", "step", "turn", "seconds")
     (journey,) = paths.read("steps", "journey")
     group = np.full(len(journey), -1, dtype=np.int64)
     group[waits] = code
-    mine = group[step] >= 0
-    cell = group[step[mine]] * len(TURNS) + turn[mine]
-    by_turn = totals(cell, seconds[mine], size * len(TURNS)).reshape(size, len(TURNS))
+    by_turn = np.zeros(size * len(TURNS))
+    for step, turn, seconds in paths.blocks("stretches", "step", "turn", "seconds"):
+        cell = group[step]
+        mine = cell >= 0
+        by_turn += totals(cell[mine] * len(TURNS) + turn[mine], seconds[mine], size * len(TURNS))
+    by_turn = by_turn.reshape(size, len(TURNS))
     return {f"{name}_wait_hours": by_turn[:, number] for number, name in enumerate(TURNS)}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -33,6 +34,8 @@ TURNS = COLUMNS["turn"].values or ()
 CAUSES = COLUMNS["cause"].values or ()
 Column = npt.NDArray[Any]
 """Whole numbers (codes, places, seconds) or flags."""
+_BLOCK = 1_000_000
+"""Rows of the longest table that are in memory at a time."""
 _MADE_FROM = ("journeys", "touchpoints", "phase_visits", "waits")
 
 
@@ -49,6 +52,12 @@ class Paths:
         return tuple(
             np.load(self.folder / f"{table}.{name}.npy", mmap_mode="r", allow_pickle=False) for name in columns
         )
+
+    def blocks(self, table: str, *columns: str) -> Iterator[tuple[Column, ...]]:
+        """The same columns, a bounded number of rows at a time: for sums over the longest table."""
+        whole = self.read(table, *columns)
+        for begin in range(0, len(whole[0]), _BLOCK):
+            yield tuple(column[begin : begin + _BLOCK] for column in whole)
 
 
 def load(project: Project, staging: Staging) -> Paths:
@@ -208,16 +217,24 @@ def _steps(con: duckdb.DuckDBPyConnection, zone: str, first_visit: Ints) -> tupl
 
 def _stretches(con: duckdb.DuckDBPyConnection, first_step: Ints, steps: int) -> dict[str, Column]:
     """The stretches of all waits, each with the place of the touchpoint before its wait."""
-    data = con.sql(f"""
+    reader = con.sql(f"""
         SELECT journey, touchpoint_number AS number, turn::ENUM({_quoted(TURNS)}) AS turn,
             cause::ENUM({_quoted(CAUSES)}) AS cause, seconds, is_open
         FROM waits JOIN numbered USING (journey_id)
-    """).to_arrow_table()
-    step = first_step[_column(data, "journey", np.int32)] + _column(data, "number", np.int64) - 1
-    if len(step) and int(step.max()) >= steps:
+    """).to_arrow_reader(_BLOCK)
+    # There are several for each wait: only their narrow columns are ever held whole.
+    parts = [_stretch_columns(pa.Table.from_batches([batch]), first_step) for batch in reader]
+    parts = parts or [_stretch_columns(reader.schema.empty_table(), first_step)]
+    columns = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
+    if len(columns["step"]) and int(columns["step"].max()) >= steps:
         raise LakeError(
             "table waits names touchpoints that table touchpoints does not hold: write both in the same run"
         )
+    return columns
+
+
+def _stretch_columns(data: pa.Table, first_step: Ints) -> dict[str, Column]:
+    step = first_step[_column(data, "journey", np.int32)] + _column(data, "number", np.int64) - 1
     return {
         "step": step.astype(np.int32),
         "turn": _column(data, "turn", np.int8),

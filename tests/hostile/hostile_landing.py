@@ -64,6 +64,7 @@ def _clients() -> bytes:
     lines = [f'{p.customer},{p.email},"{p.phone}","{p.name}"\n' for p in people]
     # A telephone that two customers share links nobody.
     lines += [f"C-7{n},,06 5555 5555,\n" for n in range(2)]
+    lines += ["TEST-2,,,\n", f"{people[0].name},{people[0].phone}\n", f"{people[1].email}\n"]
     return rows.csv_file(lines, ("customer", "email", "phone", "name"))
 
 
@@ -73,7 +74,7 @@ def _among_good(bad: list[rows.Bad], good: list[str], header: bytes) -> bytes:
 
 
 def good_beside(count: int) -> list[rows.Row]:
-    return [rows.ticket(4000 + n, n % 12, f"2026-04-01 13:{n:02d}:00", "Asked beside") for n in range(count)]
+    return [rows.ticket(9000 + n, n % 12, f"2026-04-01 13:{n:02d}:00", "Asked beside") for n in range(count)]
 
 
 def good_chats_beside(count: int) -> list[str]:
@@ -92,6 +93,7 @@ def second_night() -> dict[str, bytes]:
     """What is odd but can be used, row by row or whole; in the order of landing."""
     bad_tickets, bad_chats = rows.bad_tickets(), rows.bad_chats()
     header = (",".join(rows.COLUMNS) + "\n").encode()
+    unreadable = [{"number": "9", "customer": PEOPLE[0].customer, "moment": b"\xff\xfe", "what": "Ordered"}] * 2
     odd = [rows.order(900, 1, datetime(2026, 3, 29, 2, 30)), rows.order(901, 1, datetime(2025, 10, 26, 2, 30))]
     return {
         "tickets/bad-rows.csv": _among_good(
@@ -104,6 +106,7 @@ def second_night() -> dict[str, bytes]:
         "chats/bad-rows.jsonl": _among_good(bad_chats, good_chats_beside(len(bad_chats)), b""),
         "chats/escapes.jsonl": "".join(rows.escaped_chats()).encode(),
         "orders/odd-times.parquet": _parquet(odd),
+        "orders/odd-types.parquet": _parquet(unreadable),
         "orders/small.parquet": _orders(5, 3),
         "payments/day-5.csv": _payments(5),
     }
@@ -120,10 +123,13 @@ def bad_files() -> list[BadFile]:
     who = PEOPLE[0]
     renamed = day.replace(b",moment,", b",moments,", 1)
     evil = day.replace(b",moment,", b",moment\x1b[31m,", 1)
-    headerless = day.split(b"\n", 1)[1]
+    # A first line of values, one of them much like the name of a column.
+    headerless = f"T9,{who.customer},{who.email},Emil,{who.phone}\n".encode() + day.split(b"\n", 1)[1]
     latin = day.replace(b"Asked", "Gevraagd café".encode("latin-1"))
     unclosed = day + f'T9,"{who.customer},{who.email}\n'.encode() + headerless
+    claims = rows.csv_file([f"{p.customer},{p.name},{p.email}\n" for p in PEOPLE], ("customer", "name", "email"))
     return [
+        BadFile(f"tickets/{EVIL_NAME}", b"\n", "empty_file", "blank lines only"),
         BadFile("tickets/empty.csv", b"", "empty_file", "holds nothing"),
         BadFile("tickets/blank.csv", b"\n\n \n", "missing_column", "no column"),
         BadFile("tickets/latin.csv", latin, "wrong_encoding", "it is not utf-8 at byte "),
@@ -132,9 +138,9 @@ def bad_files() -> list[BadFile]:
         BadFile("tickets/plain.csv.gz", day.replace(b"T2", b"T9"), "unreadable_file", "the gzip is corrupt"),
         BadFile("tickets/packed.csv", packed, "unreadable_file", "deliver it as NAME.gz"),
         BadFile("tickets/unclosed.csv", unclosed, "unreadable_file", "a quote that is never closed"),
-        BadFile("tickets/renamed.csv", renamed, "missing_column", "Did you mean 'moments'?", "moment"),
-        BadFile("tickets/renamed-evil.csv", evil, "missing_column", "Did you mean 'moment\\x1b[31m'?", "moment"),
-        BadFile("tickets/headerless.csv", headerless, "missing_column", "no column"),
+        BadFile("tickets/renamed.csv", renamed, "missing_column", "Did you mean 'moments'", "moment"),
+        BadFile("tickets/renamed-evil.csv", evil, "missing_column", "Did you mean 'moment\\x1b[31m'", "moment"),
+        BadFile("tickets/headerless.csv", headerless, "missing_column", "no column 'activity', nor one"),
         BadFile("chats/wide.jsonl", chats.decode().encode("utf-16"), "wrong_encoding", "it is not utf-8"),
         BadFile("chats/cut.jsonl.gz", packed_chats[:-20], "unreadable_file", "ends too early"),
         BadFile("chats/renamed.jsonl", chats.replace(b'"what"', b'"whats"'), "missing_column", "'whats'", "what"),
@@ -143,7 +149,9 @@ def bad_files() -> list[BadFile]:
         BadFile("orders/corrupt.parquet", bytes(spoilt), "unreadable_file", "cut off or corrupt"),
         BadFile("orders/text.parquet", day, "unreadable_file", "not a whole Parquet file"),
         BadFile("orders/renamed.parquet", orders.replace(b"moment", b"Momant"), "missing_column", "'Momant'", "moment"),
-        BadFile(f"tickets/{EVIL_NAME}", b"\n", "empty_file", "blank lines only"),
+        BadFile("claims/all.csv", claims, "expression_failed", "an expression fails (SyntaxException)"),
+        # The last of all: it stands in `freshness` and on the pages.
+        BadFile(f"tickets/zz {EVIL_NAME}", b"\n\n", "empty_file", "blank lines only"),
     ]
 
 
@@ -158,6 +166,7 @@ def land(root: Path, files: dict[str, bytes], last: datetime) -> None:
 
 
 def land_second_night(root: Path) -> None:
-    """All that lands before the second night; the bad files first, so that each source's newest is a good one."""
-    land(root, {bad.name: bad.content for bad in bad_files()} | second_night(), SECOND)
+    """All that lands before the second night; the bad files first, but for one, which is the newest of its source."""
+    *bad, last = [(bad.name, bad.content) for bad in bad_files()]
+    land(root, {**dict(bad), **second_night(), last[0]: last[1]}, SECOND)
     (root / "tickets" / "link.csv").symlink_to(root.parent / "klantspoor.yaml")

@@ -134,6 +134,19 @@ PAYMENTS: dict[str, Any] = {
     },
     "expected": {"every": "night", "if_missing": "stop"},
 }
+CLAIMS: dict[str, Any] = {
+    "source": "claims",
+    "title": "Claims",
+    "files": ["claims/*.csv"],
+    "reader": {"format": "csv"},
+    # Fails in a way that DuckDB cannot catch row by row, for an escape is one character.
+    "defaults": {
+        "when": "like_escape(name, '%', email)",
+        "occurred_at": "'2026-04-01 10:00:00'",
+        "activity": "'Claimed'",
+        "identifiers": [{"type": "customer", "value": "customer"}],
+    },
+}
 CLIENTS: dict[str, Any] = {
     "source": "clients",
     "title": "Client list",
@@ -162,7 +175,7 @@ HELP: dict[str, Any] = {
     "internal": ["Looked up"],
     "completes": ["Paid"],
 }
-SOURCES = (TICKETS, CHATS, ORDERS, LETTERS, PAYMENTS, CLIENTS)
+SOURCES = (TICKETS, CHATS, ORDERS, LETTERS, PAYMENTS, CLAIMS, CLIENTS)
 
 
 def write_project(root: Path, **changed: Any) -> Path:

@@ -97,6 +97,7 @@ def by_kernel(events, journeys, gaps, closed, as_of):
         kind=ints((number[_kind(e)] for e in order), np.int32),
         account=ints((e.account for e in order), np.uint64),
         topic=ints((-1 if e.topic is None else topics.index(e.topic) for e in order), np.int32),
+        tie_order=ints(e.tie_order for e in order),
         keys={name: ints((e.keys.get(name, 0) for e in order), np.uint64) for name in keys},
     )
     scores = np.array([np.nan if e.score is None else e.score for e in order], dtype=float)

@@ -82,7 +82,7 @@ def declared_turns(members: list[tuple[Event, bool]], turns: Turns) -> list[tupl
     Of several at one instant the last counts; None means that nothing but promises was declared so far.
     """
     declared: list[tuple[Event, str]] = []
-    for event, _ in sorted(members, key=lambda member: (member[0].at, not member[1])):  # stable: then in order
+    for event, _ in sorted(members, key=lambda m: (m[0].at, m[0].tie_order, not m[1])):  # stable: then in order
         what = next((name for name in DECLARATIONS if fits_any(getattr(turns, name), event)), None)
         if what is not None:
             declared.append((event, what))

@@ -115,14 +115,16 @@ def test_the_turn_set_before_an_earlier_wait_still_holds() -> None:
     assert waits(events) == ["1.1 0-10 customer", "2.1 10-30 customer"]
 
 
-def test_at_one_instant_what_is_visible_comes_first_then_the_order() -> None:
+def test_at_one_instant_the_sources_order_counts_then_what_is_visible_comes_first() -> None:
     keyed: dict[str, Any] = {"keys": {"k": 1}}
     events = [
-        event("a", 0, "do you", tie_order=-1, **keyed),
+        event("a", 0, "do you", **keyed),
         event("b", 0, "see ask", **keyed),
         event("z", 100, "see", **keyed),
     ]
     assert waits(events, key="k") == ["1.1 0-100 customer"]
+    events[0] = event("a", 0, "do you", tie_order=-1, **keyed)
+    assert waits(events, key="k") == ["1.1 0-100 queueing"]
     events[0] = event("a", 0, "see you", tie_order=-1, **keyed)
     assert waits(events, key="k") == ["2.1 0-100 unexplained"]
     events[0] = event("a", 0, "see you", tie_order=1, **keyed)

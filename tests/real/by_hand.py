@@ -48,6 +48,8 @@ def work_out(members: pd.DataFrame, last_seen: pd.Series, rules: Rules) -> Figur
     journey, the latest start of any event of it, answers included.
     """
     members = members.assign(phase=members["activity"].map(rules.phases))
+    if "tie" not in members:  # the source orders nothing within an instant
+        members["tie"] = 0
     published = members.loc[members["phase"].notna(), "journey"].unique()
     members = members[members["journey"].isin(published)].reset_index(drop=True)
     members["place"] = members.index
@@ -130,7 +132,7 @@ def _journeys(members: pd.DataFrame, touchpoints: pd.DataFrame, last_seen: pd.Se
 
 
 def _waits(members: pd.DataFrame, touchpoints: pd.DataFrame, journeys: pd.DataFrame, rules: Rules) -> Iterator[Row]:
-    events = _by_journey(members[["journey", "at", "activity", "phase", "team", "place"]])
+    events = _by_journey(members[["journey", "at", "tie", "activity", "phase", "team", "place"]])
     contacts = _by_journey(touchpoints)
     for journey in journeys.itertuples():
         declared, steps = _signs(events[journey.journey], rules)
@@ -154,10 +156,10 @@ def _by_journey(table: pd.DataFrame) -> dict[str, list[Row]]:
 
 
 def _signs(events: list[Row], rules: Rules) -> tuple[list[tuple[Any, str]], list[Row]]:
-    """Declared turns, and internal steps, each in order; at one instant what the customer sees comes first."""
+    """Declared turns, and internal steps, each in order; at one instant by the source's counter, then what the customer sees comes first."""
     declared = sorted(
         (event for event in events if event["activity"] in rules.turns),
-        key=lambda event: (event["at"], pd.isna(event["phase"]), event["place"]),
+        key=lambda event: (event["at"], event["tie"], pd.isna(event["phase"]), event["place"]),
     )
     turns = [(event["at"], rules.turns[event["activity"]]) for event in declared]
     return turns, [event for event in events if pd.isna(event["phase"])]

@@ -31,6 +31,7 @@ RULES = Rules(
     turns={
         "Incident reported": OURS,
         "Incident reported again": OURS,
+        "Worked on": OURS,
         "Information asked": CUSTOMERS,
         "With the vendor": PARTNERS,
         "Solution given": NOBODYS,
