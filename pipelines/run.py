@@ -23,6 +23,7 @@ from uuid import uuid4
 
 from klantspoor.errors import ConfigError, LakeError
 from klantspoor.lake import BusyError, Staging, open_lake
+from klantspoor.project.key import load_key
 from klantspoor.project.load import load_project
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_of = _arguments(arguments)
     try:
         project = load_project()
+        load_key(project)  # a night without it would fail after the lake was opened
     except ConfigError as error:
         print(f"The project has {len(error.problems)} mistake(s); nothing was touched:", file=sys.stderr)
         print(error, file=sys.stderr)

@@ -34,6 +34,7 @@ from klantspoor.cli.context import (
 if TYPE_CHECKING:
     from klantspoor.lake import Version
 
+_NARROWEST_COLUMN = 9
 _LONGEST_CELL = 200
 _SHOWN = 1000
 _BATCH = 1000
@@ -153,6 +154,24 @@ def _plain(value: Any) -> Any:
 
 
 def _write_table(names: list[str], rows: list[list[Any]]) -> None:
+    if len(names) * _NARROWEST_COLUMN > console.width:
+        _write_records(names, rows)
+    else:
+        _write_grid(names, rows)
+    console.print(plain(f"{len(rows):,} row{'' if len(rows) == 1 else 's'}", "dim"))
+
+
+def _write_records(names: list[str], rows: list[list[Any]]) -> None:
+    """One block per row: what has more columns than the terminal is wide for reads better downwards."""
+    for number, row in enumerate(rows, start=1):
+        console.print(plain(f"row {number}", "bold"))
+        grid = Grid(box=None, pad_edge=False, show_header=False)
+        for name, value in zip(names, row, strict=True):
+            grid.add_row(plain(name, "dim"), plain(_cell(value)))
+        console.print(grid)
+
+
+def _write_grid(names: list[str], rows: list[list[Any]]) -> None:
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for number, name in enumerate(names):
         numeric = any(isinstance(row[number], int | float) for row in rows)
@@ -160,7 +179,6 @@ def _write_table(names: list[str], rows: list[list[Any]]) -> None:
     for row in rows:
         grid.add_row(*(plain(_cell(value)) for value in row))
     console.print(grid)
-    console.print(plain(f"{len(rows):,} row{'' if len(rows) == 1 else 's'}", "dim"))
 
 
 def _cell(value: Any) -> str:

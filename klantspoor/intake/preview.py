@@ -13,10 +13,10 @@ from klantspoor.errors import NotFoundError, did_you_mean
 from klantspoor.intake.faults import as_text, shape
 from klantspoor.intake.landing import find
 from klantspoor.intake.plan import make_plan, shows
-from klantspoor.intake.pseudonyms import project_key
 from klantspoor.intake.raw import RawBatch, open_raw
 from klantspoor.intake.reading import Counts, Passage
 from klantspoor.intake.tools import Tools
+from klantspoor.project.key import load_key
 from klantspoor.project.model import Project, SourceFile
 
 
@@ -55,7 +55,7 @@ def preview(project: Project, source_name: str, rows: int = 10) -> list[PreviewR
             f"source {source_name} has no file in {project.file.landing} that fits {', '.join(source.files)}"
         )
     newest = found[-1]
-    key = project_key(project)
+    key = load_key(project)
     raw = open_raw(newest.path, source)
     plan = make_plan(source, raw.columns, all_columns=True)
     tools = Tools(project, source, key, newest.landed_at)

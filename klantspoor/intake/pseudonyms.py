@@ -1,65 +1,23 @@
-"""Pseudonyms: HMAC-SHA256 with the project's key, computed for whole columns, and where that key comes from.
+"""Pseudonyms: HMAC-SHA256 with the project's key, computed for whole columns.
 
 The key is only ever a parameter of a query: never in SQL text, never in a message. What is pseudonymised, and how
-values are cleaned before, is decided by the callers.
+values are cleaned before, is decided by the callers; where the key comes from, by `klantspoor.project.key`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import stat
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from klantspoor.errors import ConfigError, Problem
 from klantspoor.intake.sandbox import literal
-from klantspoor.project.model import Project
 from klantspoor.project.sql import quote
 
 SEPARATOR = "\x1f"
 _BLOCK = 64
-_SHORTEST_KEY = 16
 _HMAC = "left(sha256($outer::BLOB || unhex(sha256($inner::BLOB || encode({message})))), {digits})"
-
-
-def project_key(project: Project) -> bytes:
-    """The project's secret, from the environment variable or file that `klantspoor.yaml` names.
-
-    Raises:
-        ConfigError: there is none, it is shorter than 16 bytes, or others may read its file.
-    """
-    source = project.file.pseudonym_key
-    if source.env is not None:
-        where, key = "pseudonym_key.env", os.environ.get(source.env, "").encode()
-        said = f"the environment variable {source.env}"
-    elif source.file is not None:
-        where, said = "pseudonym_key.file", f"the file {source.file}"
-        key = _key_file(Path(project.root) / source.file, said)
-    else:
-        raise _key_problem("pseudonym_key", "neither env nor file is given", "name one of the two")
-    if len(key) < _SHORTEST_KEY:
-        found = f"{said} holds {len(key)} bytes" if key else f"{said} is not there or empty"
-        raise _key_problem(where, found, f"put a random text of at least {_SHORTEST_KEY} characters there, and keep it")
-    return key
-
-
-def _key_file(path: Path, said: str) -> bytes:
-    try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise _key_problem("pseudonym_key.file", f"{said} may be read by others", f"run: chmod 600 {path.name}")
-        return path.read_bytes().strip()
-    except OSError as error:
-        raise _key_problem(
-            "pseudonym_key.file", f"{said} cannot be read: {error.strerror}", "see its path and mode"
-        ) from None
-
-
-def _key_problem(where: str, message: str, hint: str) -> ConfigError:
-    return ConfigError([Problem("klantspoor.yaml", where, message, expected="a secret for pseudonyms", hint=hint)])
 
 
 class Pseudonymiser:

@@ -15,8 +15,9 @@ from typing import Literal
 from klantspoor.errors import ConfigError, Problem
 from klantspoor.intake.landing import Fingerprint, LandingFile, find, fingerprint
 from klantspoor.intake.ledger import FileRecord, Ledger
-from klantspoor.intake.pseudonyms import key_check, project_key
+from klantspoor.intake.pseudonyms import key_check
 from klantspoor.intake.reading import Counts, Reading, read_file
+from klantspoor.project.key import load_key
 from klantspoor.project.model import Project
 
 Outcome = Literal["used", "quarantined", "known", "changing", "refused"]
@@ -78,7 +79,7 @@ def take_in(
     if as_of.tzinfo is None:
         raise ValueError("as_of needs a time zone: give an aware datetime")
     as_of = as_of.astimezone(UTC)
-    key = project_key(project)
+    key = load_key(project)
     ledger = Ledger(lake_root)
     with ledger.writing():
         intake = _Intake(project, ledger, key, progress or (lambda _: None))

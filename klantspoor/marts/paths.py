@@ -169,15 +169,15 @@ def _visits(
             is_last
         FROM phase_visits JOIN numbered USING (journey_id)
     """).to_arrow_table()
-    data, journey, first = _in_order(data, len(is_open))
-    last = _column(data, "is_last", np.bool_)
+    order, journey, first = _in_order(data, len(is_open))
+    last = _column(data, "is_last", np.bool_)[order]
     still_in = last & is_open[journey]
     columns = {
         "journey": journey,
-        "phase": _column(data, "phase", np.int32),
-        "phase_number": _column(data, "phase_number", np.int32),
-        "month": np.where(still_in, this_month, _months(data.column("left_at"), zone)).astype(np.int32),
-        "dwell": _column(data, "dwell_seconds", np.int64),
+        "phase": _column(data, "phase", np.int32)[order],
+        "phase_number": _column(data, "phase_number", np.int32)[order],
+        "month": np.where(still_in, this_month, _months(data.column("left_at"), zone)[order]).astype(np.int32),
+        "dwell": _column(data, "dwell_seconds", np.int64)[order],
         "is_last": last,
     }
     return columns, first
@@ -194,23 +194,23 @@ def _steps(con: duckdb.DuckDBPyConnection, zone: str, first_visit: Ints) -> tupl
             channel::channel_code AS channel, started_at, wait_before_seconds
         FROM touchpoints JOIN numbered USING (journey_id)
     """).to_arrow_table()
-    data, journey, first = _in_order(data, len(first_visit))
-    phase = _column(data, "phase", np.int32)
+    order, journey, first = _in_order(data, len(first_visit))
+    phase = _column(data, "phase", np.int32)[order]
     own_first = first[journey]
-    place = np.arange(len(phase))
-    last_phased = np.maximum.accumulate(np.where(phase >= 0, place, -1)) if len(phase) else place
-    known = np.where(last_phased >= own_first, phase[last_phased], -1).astype(np.int32)
-    known_before = np.where(place > own_first, np.roll(known, 1), -1)
-    begun = np.cumsum((phase >= 0) & (phase != known_before))
-    begun_here = begun - np.where(own_first > 0, begun[own_first - 1], 0)
+    place = np.arange(len(phase), dtype=np.int32)
+    last_phased = np.maximum.accumulate(np.where(phase >= 0, place, np.int32(-1))) if len(phase) else place
+    known = np.where(last_phased >= own_first, phase[last_phased], np.int32(-1))
+    known_before = np.where(place > own_first, np.roll(known, 1), np.int32(-1))
+    begun = np.cumsum((phase >= 0) & (phase != known_before), dtype=np.int32)
+    begun -= np.where(own_first > 0, begun[own_first - 1], np.int32(0))
     columns = {
         "journey": journey,
-        "activity": _column(data, "activity", np.int32),
-        "channel": _column(data, "channel", np.int32),
+        "activity": _column(data, "activity", np.int32)[order],
+        "channel": _column(data, "channel", np.int32)[order],
         "known": known,
-        "visit": np.where(phase >= 0, first_visit[journey] + begun_here - 1, -1).astype(np.int32),
-        "month": _months(data.column("started_at"), zone),
-        "wait_before": _column(data, "wait_before_seconds", np.int64),
+        "visit": np.where(phase >= 0, first_visit[journey] + begun - 1, np.int32(-1)),
+        "month": _months(data.column("started_at"), zone)[order],
+        "wait_before": _column(data, "wait_before_seconds", np.int64)[order],
     }
     return columns, first
 
@@ -234,9 +234,8 @@ def _stretches(con: duckdb.DuckDBPyConnection, first_step: Ints, steps: int) -> 
 
 
 def _stretch_columns(data: pa.Table, first_step: Ints) -> dict[str, Column]:
-    step = first_step[_column(data, "journey", np.int32)] + _column(data, "number", np.int64) - 1
     return {
-        "step": step.astype(np.int32),
+        "step": first_step[_column(data, "journey", np.int32)] + _column(data, "number", np.int32) - 1,
         "turn": _column(data, "turn", np.int8),
         "cause": _column(data, "cause", np.int8),
         "seconds": _column(data, "seconds", np.int64),
@@ -260,18 +259,18 @@ def _add_waits(steps: dict[str, Column], stretches: dict[str, Column], this_mont
     steps["wait_month"] = np.where(is_open, this_month, month).astype(np.int32)
 
 
-def _in_order(data: pa.Table, journeys: int) -> tuple[pa.Table, Ints, Ints]:
-    """Rows by journey and number (1, 2, …), their journey, and the place of each journey's first row."""
-    journey, number = _column(data, "journey", np.int32), _column(data, "number", np.int64)
+def _in_order(data: pa.Table, journeys: int) -> tuple[Ints, Ints, Ints]:
+    """The order of rows by journey and number (1, 2, …), their journeys in it, and the place of each journey's first row."""
+    journey, number = _column(data, "journey", np.int32), _column(data, "number", np.int32)
     per_journey = np.bincount(journey, minlength=journeys)
-    first = np.cumsum(per_journey) - per_journey
+    first = (np.cumsum(per_journey) - per_journey).astype(np.int32)
     # The numbers say where each row belongs: nothing needs to be compared to sort them.
-    order = np.full(len(number), -1, dtype=np.int64)
+    order = np.full(len(number), -1, dtype=np.int32)
     fits = (number >= 1) & (number <= per_journey[journey])
     order[(first[journey] + number - 1)[fits]] = np.flatnonzero(fits)
     if (order < 0).any():
         raise LakeError("touchpoints and phase visits must be numbered 1, 2, … within each journey")
-    return data.take(pa.array(order)), journey[order], first
+    return order, journey[order], first
 
 
 def _months(instants: pa.Array | pa.ChunkedArray, zone: str) -> Ints:
