@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> None:
         if events in check:
             done += rounds(("checks", "queries"), folder, events, 1)
         shutil.rmtree(folder)
-    command = " ".join(["python -m bench", *arguments])
+    command = f'make bench ARGS="{" ".join(arguments)}"' if arguments else "make bench"
     text = report.tables(done, command)
     print(text)
     if chosen.report:

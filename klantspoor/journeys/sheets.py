@@ -20,6 +20,7 @@ from klantspoor.journeys.segments import (
     ends_of,
     expand,
     first_index_where,
+    last_index_where,
     numbers,
     starts_of,
 )
@@ -161,6 +162,11 @@ def _segments(events: Slice, sheet: TypeSheet, rows: Ints, new_stream: Bools, re
     at = events.at[rows]
     cut = new_stream | resets
     cut[1:] |= (at[1:] - at[:-1] > rules.gap) | rules.closes[kind[:-1]]
+    if rules.any_opens:
+        # Looking around again after the goal was reached is the next journey.
+        solves = rules.completes[kind] | rules.fails[kind]
+        marker = last_index_where(solves | rules.opens[kind], new_stream)
+        cut[1:] |= ~new_stream[1:] & rules.opens[kind[1:]] & (marker[:-1] >= 0) & solves[marker[:-1]]
     opener = rules.visible[kind]
     if rules.any_opens:
         opener &= rules.opens[kind]

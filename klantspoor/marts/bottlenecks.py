@@ -107,14 +107,14 @@ def _waits(paths: Paths, step_column: str) -> tuple[Ints, Ints, Ints, Groups, In
 
 def _split(paths: Paths, at: Ints, code: Ints, size: int) -> dict[str, Floats]:
     """Seconds of every group by turn and by cause."""
-    by_turn, by_cause = np.zeros(size * len(TURNS)), np.zeros(size * len(CAUSES))
+    turns, causes = (size, len(TURNS)), (size, len(CAUSES))
+    by_turn, by_cause = np.zeros(turns), np.zeros(causes)
     for step, turn, cause, seconds in paths.blocks("stretches", "step", "turn", "cause", "seconds"):
         place = at[step]
         known = place >= 0
         group = code[place[known]].astype(np.int64)
-        by_turn += totals(group * len(TURNS) + turn[known], seconds[known], size * len(TURNS))
-        by_cause += totals(group * len(CAUSES) + cause[known], seconds[known], size * len(CAUSES))
-    by_turn, by_cause = by_turn.reshape(size, len(TURNS)), by_cause.reshape(size, len(CAUSES))
+        by_turn += totals(group * len(TURNS) + turn[known], seconds[known], size * len(TURNS)).reshape(turns)
+        by_cause += totals(group * len(CAUSES) + cause[known], seconds[known], size * len(CAUSES)).reshape(causes)
     split = {f"{name}_wait_hours": by_turn[:, number] for number, name in enumerate(TURNS)}
     return split | {column: by_cause[:, CAUSES.index(name)] for name, column in _CAUSE_COLUMNS.items()}
 

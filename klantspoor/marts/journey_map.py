@@ -88,12 +88,12 @@ def _turns(paths: Paths, waits: Ints, code: Ints, size: int) -> dict[str, Floats
     (journey,) = paths.read("steps", "journey")
     group = np.full(len(journey), -1, dtype=np.int64)
     group[waits] = code
-    by_turn = np.zeros(size * len(TURNS))
+    shape = (size, len(TURNS))
+    by_turn = np.zeros(shape)
     for step, turn, seconds in paths.blocks("stretches", "step", "turn", "seconds"):
         cell = group[step]
         mine = cell >= 0
-        by_turn += totals(cell[mine] * len(TURNS) + turn[mine], seconds[mine], size * len(TURNS))
-    by_turn = by_turn.reshape(size, len(TURNS))
+        by_turn += totals(cell[mine] * len(TURNS) + turn[mine], seconds[mine], size * len(TURNS)).reshape(shape)
     return {f"{name}_wait_hours": by_turn[:, number] for number, name in enumerate(TURNS)}
 
 

@@ -46,6 +46,12 @@ class Person:
     def accompanies(self, name: str, event: Event) -> bool:
         return fits_any(self.files[name].companions, event)
 
+    def opens(self, name: str, event: Event) -> bool:
+        return fits_any(self.files[name].cut.opens, event)
+
+    def solves(self, name: str, event: Event) -> bool:
+        return fits_any([*self.files[name].completes, *self.files[name].fails], event)
+
     def partakers(self, name: str) -> list[Event]:
         """The events with a role in the type other than answer, in order."""
         roles = self.roles[name]
@@ -120,8 +126,10 @@ def segments(person: Person, name: str, stream: list[Event], starts: list[Event]
     """The stream cut at its resets; in (4) the `starts` of the type's cases are resets too."""
     result: list[list[Event]] = []
     before: Event | None = None
+    solved = False
     for event in stream:
         reset = before is None or event.at - before.at > person.gap(name) or person.closes(name, before)
+        reset = reset or (solved and person.opens(name, event))  # the goal was reached: the next journey (R5)
         if before is not None:
             here, there = person.place[before.event_id], person.place[event.event_id]
             reset = reset or any(here < person.place[start.event_id] < there for start in starts)
@@ -129,6 +137,10 @@ def segments(person: Person, name: str, stream: list[Event], starts: list[Event]
             result.append([])
         result[-1].append(event)
         before = event
+        if person.solves(name, event):
+            solved = True
+        elif person.opens(name, event):
+            solved = False
     return result
 
 
