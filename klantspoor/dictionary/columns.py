@@ -170,7 +170,9 @@ _ALL = (
     _count("reference", "rows that only link identifiers"),
     _count("ignored", "rows that, by the mapping, hold no event"),
     _count("duplicates", "rows whose events are all known already, with the same content"),
-    _count("superseded", "rows without an event of this version, at least one of whose events gave way to a newer version"),
+    _count(
+        "superseded", "rows without an event of this version, at least one of whose events gave way to a newer version"
+    ),
     _count("quarantined", "rows of which something could not be used"),
     _count("erased", "rows of persons who were forgotten"),
     _count("events_made", "events read from the file, before duplicates are taken out"),

@@ -22,6 +22,7 @@ class Facts:
     quarantine_warn_share: float = 0.05
     suppress_below: int = 5
     must_come: tuple[str, ...] = ()
+    must_be_usual: tuple[str, ...] = ()
 
 
 def facts_of(project: Project) -> Facts:
@@ -33,6 +34,7 @@ def facts_of(project: Project) -> Facts:
         quarantine_warn_share=limits.quarantine_warn_share,
         suppress_below=limits.suppress_below,
         must_come=tuple(name for name, source in project.sources.items() if source.expected.if_missing == "stop"),
+        must_be_usual=tuple(name for name, source in project.sources.items() if source.expected.if_small == "stop"),
     )
 
 
@@ -246,9 +248,11 @@ def _marts(facts: Facts) -> list[Rule]:
         _rule(
             "freshness.must_come",
             "source",
-            "no source that stops publication (`if_missing: stop`) is missing or stale",
+            "no source that stops publication (`if_missing: stop`, `if_small: stop`) is missing, stale or far too small",
             f"""SELECT source, NOT (freshness IN ('missing', 'stale')
-            AND {_within("source", [(name,) for name in facts.must_come])}) AS holds FROM freshness""",
+            AND {_within("source", [(name,) for name in facts.must_come])}
+            OR freshness = 'small' AND {_within("source", [(name,) for name in facts.must_be_usual])}) AS holds
+            FROM freshness""",
         ),
     ]
 

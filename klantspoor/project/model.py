@@ -255,7 +255,8 @@ class Expected(Strict):
     """Which files should come, and what their absence means."""
 
     every: Literal["night", "week", "never"] = "never"
-    if_missing: Literal["warn", "stop"] = "warn"
+    if_missing: Literal["warn", "stop"] = Field(default="warn", description="what a missing or stale source does")
+    if_small: Literal["warn", "stop"] = Field(default="warn", description="what a far smaller file than usual does")
     smallest_share: float = Field(default=0.3, ge=0, le=1, description="of the usual number of rows; fewer is reported")
 
 

@@ -20,7 +20,7 @@ from klantspoor.project.rules_sql import check_expressions
 from klantspoor.project.scope import Scope
 from klantspoor.project.sql import ResolvedMapping, SqlError, complaint, parse
 
-_NOT_FOR_REFERENCE = frozenset(EventMapping.model_fields) - {"identifiers", "account", "persona", "occurred_at"}
+_NOT_FOR_REFERENCE = frozenset(EventMapping.model_fields) - {"identifiers", "persona", "occurred_at"}
 _INITIATORS: tuple[str, ...] = get_args(Initiator)
 _DATE_PARTS = (r"%-?[Yy]", r"%-?[mbB]|%-?j", r"%-?[dj]")
 
@@ -183,7 +183,7 @@ def _reference(file: str, source: SourceFile) -> Iterator[Problem]:
         yield Problem(file, "events", "stands in a reference source", hint="its identifiers go under defaults")
     for key in sorted(source.defaults.model_fields_set & _NOT_FOR_REFERENCE):
         if getattr(source.defaults, key) is not None:
-            expected = "identifiers, account, persona and occurred_at"
+            expected = "identifiers, persona and occurred_at"
             yield Problem(
                 file, f"defaults.{key}", "stands in a reference source, which has no events", expected=expected
             )

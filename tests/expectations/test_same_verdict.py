@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -231,3 +233,21 @@ def test_large_tables_are_judged_by_queries(tmp_path: Path, monkeypatch: pytest.
 def test_a_rule_that_needs_an_absent_table_says_so(tmp_path: Path) -> None:
     with staging_of(tmp_path, {"waits": []}) as staging, pytest.raises(LakeError, match="has not made touchpoints"):
         judge(staging, TABLES["waits"], [DOMAIN["waits.add_up"]], MANY)
+
+
+@pytest.mark.parametrize(("state", "missing", "small", "holds"), [
+    ("small", "stop", "warn", True),
+    ("small", "warn", "stop", False),
+    ("stale", "warn", "stop", True),
+    ("stale", "stop", "warn", False),
+])  # fmt: skip
+def test_a_source_stops_publication_only_for_what_it_says(state: str, missing: str, small: str, holds: bool) -> None:
+    facts = replace(
+        FACTS,
+        must_come=("crm",) if missing == "stop" else (),
+        must_be_usual=("crm",) if small == "stop" else (),
+    )
+    [rule] = [r for r in domain_rules(facts) if r.table == "freshness" and r.name == "must_come"]
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE freshness AS SELECT 'crm' AS source, ? AS freshness", [state])
+    assert connection.execute(rule.sql or "").fetchall() == [("crm", holds)]

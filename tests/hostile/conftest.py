@@ -25,8 +25,6 @@ def good_night(tmp_path_factory: pytest.TempPathFactory) -> Night:
 @pytest.fixture(scope="session")
 def bad_night(good_night: Night, tmp_path_factory: pytest.TempPathFactory) -> Night:
     """The second night, before which everything bad has landed."""
-    night = once(
-        tmp_path_factory, "bad", lambda home: run(second_night(good_night, home), landing.SECOND)
-    )
+    night = once(tmp_path_factory, "bad", lambda home: run(second_night(good_night, home), landing.SECOND))
     assert night.code == 0, night.out + night.err
     return night

@@ -50,7 +50,9 @@ def spellings(value: str) -> set[bytes]:
     """The value in every spelling that is looked for, in lower case."""
     digits = re.sub(r"\D", "", value)
     texts = {value, value.lower(), value.upper(), "".join(value.split()), re.sub(r"\W", "", value)}
-    texts |= {digits, digits.removeprefix("0031"), digits.removeprefix("31")} if len(digits) >= _FEWEST_DIGITS else set()
+    texts |= (
+        {digits, digits.removeprefix("0031"), digits.removeprefix("31")} if len(digits) >= _FEWEST_DIGITS else set()
+    )
     texts = {text for text in texts if len(text) >= min(_FEWEST_DIGITS, len(value))}
     found: set[bytes] = set()
     for text in texts:
@@ -95,7 +97,9 @@ def _contents(path: Path) -> Iterator[bytes]:
     # What a test has made corrupt on purpose cannot be opened: its bytes are searched all the same.
     if raw.startswith(b"PAR1"):
         with contextlib.suppress(OSError, ValueError):
-            yield json.dumps(pq.read_table(path).to_pylist(), default=str, ensure_ascii=False).encode("utf-8", "replace")
+            yield json.dumps(pq.read_table(path).to_pylist(), default=str, ensure_ascii=False).encode(
+                "utf-8", "replace"
+            )
     elif raw.startswith(b"SQLite format 3"):
         with contextlib.closing(sqlite3.connect(path)) as connection:
             yield "\n".join(connection.iterdump()).encode("utf-8", "replace")

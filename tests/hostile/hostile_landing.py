@@ -44,9 +44,7 @@ def _parquet(table: list[dict[str, object]]) -> bytes:
 
 def _orders(day: int, count: int) -> bytes:
     began = datetime(2026, 3, 28, 12) + timedelta(days=day)
-    return _parquet(
-        [rows.order(100 * day + n, (5 * day + n) % 12, began + timedelta(minutes=n)) for n in range(count)]
-    )
+    return _parquet([rows.order(100 * day + n, (5 * day + n) % 12, began + timedelta(minutes=n)) for n in range(count)])
 
 
 def _payments(day: int) -> bytes:

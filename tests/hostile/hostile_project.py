@@ -24,7 +24,20 @@ PROJECT: dict[str, Any] = {
     },
     "limits": {"suppress_below": 1},
 }
-_SHOWN = ["ticket", "moment", "ended", "activity", "channel", "who", "team", "topic", "segment", "rev", "score", "happy"]
+_SHOWN = [
+    "ticket",
+    "moment",
+    "ended",
+    "activity",
+    "channel",
+    "who",
+    "team",
+    "topic",
+    "segment",
+    "rev",
+    "score",
+    "happy",
+]
 TICKETS: dict[str, Any] = {
     "source": "tickets",
     "title": "Tickets",

@@ -88,7 +88,9 @@ def bad_tickets() -> list[Bad]:
         _bad("end_before_start", "ended", "before occurred_at", ended="2026-04-01 09:59:59"),
         _bad("unparsable_time", "ended", "found 'later'", ended="later"),
         _bad("missing_activity", "activity", "an event needs an activity", activity="  "),
-        _bad("unknown_initiator", "who", "found 'robot'; expected customer, organisation, system, partner", who="robot"),
+        _bad(
+            "unknown_initiator", "who", "found 'robot'; expected customer, organisation, system, partner", who="robot"
+        ),
         _bad("score_out_of_range", "score", "found '9'; expected a number from 1 (worst) to 5 (best)", score="9"),
         _bad("expression_failed", "rev", "expected a number or a time", rev="drie"),
         _bad("expression_failed", "note", "found a value like ", note=f"mail {victim.email} or {victim.customer}"),

@@ -173,7 +173,9 @@ def test_the_same_file_under_another_name_is_known(good_night: Night, bad_night:
 def test_the_same_event_again_and_newer_and_older_versions_are_counted(bad_night: Night) -> None:
     files = intake(bad_night)
     counted = {name: [files[name][key] for key in ("rows_read", "used", "duplicates", "superseded")] for name in files}
-    assert counted["tickets/again.csv"] == [5, 2, 2, 1], "newer and new are used; known and twice repeat; older gave way"
+    assert counted["tickets/again.csv"] == [5, 2, 2, 1], (
+        "newer and new are used; known and twice repeat; older gave way"
+    )
     assert counted["tickets/day-1.csv"] == [20, 19, 0, 1], "one gave way to a newer version"
     same, newer, older, new, _ = planted.repeated_tickets()
     ids = ", ".join(f"'{row['ticket']}'" for row in (same, newer, older, new))
