@@ -254,8 +254,8 @@ _ALL = (
         "one phase of one journey type, persona and month",
         "journey_type persona month phase",
         """journey_type, persona, month, phase, phase_number, is_provisional, journeys, persons, visits, touchpoints,
-        dwell_median_hours, dwell_p90_hours, wait_median_hours, wait_p90_hours, organisation_wait_hours, partner_wait_hours, customer_wait_hours,
-        nobody_wait_hours, undetermined_wait_hours, channel_mix, drop_off_share""",
+        dwell_median_hours, dwell_p90_hours, wait_median_hours, wait_p90_hours, organisation_wait_hours, partner_wait_hours,
+        customer_wait_hours, nobody_wait_hours, undetermined_wait_hours, channel_mix, drop_off_share""",
         "journeys, touchpoints, phase_visits, waits",
         nulls={
             "persona": "all personas together",

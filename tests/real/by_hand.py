@@ -156,7 +156,10 @@ def _by_journey(table: pd.DataFrame) -> dict[str, list[Row]]:
 
 
 def _signs(events: list[Row], rules: Rules) -> tuple[list[tuple[Any, str]], list[Row]]:
-    """Declared turns, and internal steps, each in order; at one instant by the source's counter, then what the customer sees comes first."""
+    """Declared turns, and internal steps, each in order.
+
+    At one instant the source's counter decides, then what the customer sees comes first.
+    """
     declared = sorted(
         (event for event in events if event["activity"] in rules.turns),
         key=lambda event: (event["at"], event["tie"], pd.isna(event["phase"]), event["place"]),
