@@ -22,7 +22,7 @@ progress = logging.getLogger("klantspoor.night")
 """One line per step; `pipelines.run` prints them."""
 PREVIEW_ROWS = 5
 _CELL = 40
-_MARKDOWN = str.maketrans({character: f"&#{ord(character)};" for character in "|`*_[]()!#~\\"} | {"\n": " ", "\r": " "})
+_MARKDOWN = str.maketrans({character: f"&#{ord(character)};" for character in "|`*_[]()!#~\\"})
 
 
 @contextmanager
@@ -83,6 +83,7 @@ def _line(values: "list[object] | tuple[object, ...]", is_text: bool = True) -> 
 
 
 def _cell(value: object) -> str:
-    text = str(value)
+    # One line, and nothing that a terminal would obey or that turns text round.
+    text = "".join(character if character.isprintable() else " " for character in str(value)[: _CELL + 1])
     text = text if len(text) <= _CELL else text[: _CELL - 1] + "…"
     return html.escape(text).translate(_MARKDOWN)

@@ -1,8 +1,8 @@
 """Persons from the ledger's links: guards first, then connected components.
 
 An identifier is known by its type and pseudonym only. Two rules keep strangers apart: a *blocked* identifier is nobody's,
-and a *shared* one (seen with more identifiers of another type than its type allows) links nobody. What is known of a
-shared identifier alone stays anonymous: it may be any of those who share it.
+and a *shared* one (seen with more identifiers of another type, or with more persons, than its type allows) links nobody.
+What is known of a shared identifier alone stays anonymous: it may be any of those who share it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -63,7 +64,7 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
         _load_types(connection, project)
         _guard(connection)
         _number_nodes(connection)
-        largest = _components(connection)
+        largest = _link(connection, project)
         _name_persons(connection)
         clash = _one(connection, "SELECT count(*) - count(DISTINCT person_id) FROM persons")
         if clash:
@@ -166,22 +167,76 @@ def _number_nodes(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _components(connection: duckdb.DuckDBPyConnection) -> int:
-    """`nodes` with their component; returns the size of the largest."""
-    edges = connection.execute(
-        """WITH used AS (
-               SELECT l.link, n.node FROM links l JOIN numbered n USING (identifier_type, identifier)),
-           hub AS (SELECT link, min(node) AS hub FROM used GROUP BY link)
-           SELECT DISTINCT hub, node FROM used JOIN hub USING (link) WHERE hub <> node"""
-    ).fetchnumpy()
-    count = _one(connection, "SELECT count(*) FROM numbered")
-    ones = np.ones(len(edges["node"]), dtype=np.int8)
-    graph = coo_array((ones, (edges["hub"], edges["node"])), shape=(count, count))
-    _, component = connected_components(graph, directed=False) if count else (0, np.empty(0, dtype=np.int32))
-    connection.register("labels", pa.table({"node": np.arange(count, dtype=np.int64), "component": component}))
+def _link(connection: duckdb.DuckDBPyConnection, project: Project) -> int:
+    """`nodes` with their component; returns the size of the largest.
+
+    Types that are limited to a number of persons come in one by one, the more trusted first, each held against the
+    persons that the types before it make: so a tablet on which one person logs in and another leaves an e-mail address
+    merges nobody.
+    """
+    types = project.file.identifiers
+    limited_types = sorted(
+        (kind.priority, name, kind.at_most_persons) for name, kind in types.items() if kind.at_most_persons is not None
+    )
+    linking = [name for name, kind in types.items() if kind.at_most_persons is None]
+    component = _components(connection, linking)
+    for _, name, most in limited_types:
+        _guard_persons(connection, name, most, linking, component)
+        linking.append(name)
+        component = _components(connection, linking)
+    _register_labels(connection, component)
     connection.execute("CREATE TEMP TABLE nodes AS SELECT * FROM numbered JOIN labels USING (node)")
     connection.unregister("labels")
-    return int(np.bincount(component).max()) if count else 0
+    [(largest,)] = connection.execute(
+        "SELECT max(n) FROM (SELECT count(*) AS n FROM nodes GROUP BY component)"
+    ).fetchall()
+    return int(largest or 0)
+
+
+def _components(connection: duckdb.DuckDBPyConnection, linking: list[str]) -> npt.NDArray[np.int32]:
+    """The component of each node (n), linked by identifiers of the types `linking` only."""
+    edges = connection.execute(
+        """WITH used AS (
+               SELECT l.link, n.node FROM links l JOIN numbered n USING (identifier_type, identifier)
+               WHERE identifier_type IN (SELECT unnest($types))),
+           hub AS (SELECT link, min(node) AS hub FROM used GROUP BY link)
+           SELECT DISTINCT hub, node FROM used JOIN hub USING (link) WHERE hub <> node""",
+        {"types": linking},
+    ).fetchnumpy()
+    # Identifiers found to be shared have left `numbered`, but their numbers stay theirs.
+    count = _one(connection, "SELECT coalesce(max(node) + 1, 0) FROM numbered")
+    if not count:
+        return np.empty(0, dtype=np.int32)
+    ones = np.ones(len(edges["node"]), dtype=np.int8)
+    graph = coo_array((ones, (edges["hub"], edges["node"])), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int32)
+
+
+def _register_labels(connection: duckdb.DuckDBPyConnection, component: npt.NDArray[np.int32]) -> None:
+    connection.register("labels", pa.table({"node": np.arange(len(component), dtype=np.int64), "component": component}))
+
+
+def _guard_persons(
+    connection: duckdb.DuckDBPyConnection, name: str, most: int, known: list[str], component: npt.NDArray[np.int32]
+) -> None:
+    """Moves the identifiers of one type that were seen with more than `most` persons from `numbered` to `shared`."""
+    _register_labels(connection, component)
+    connection.execute(
+        """CREATE OR REPLACE TEMP TABLE crowded AS
+           SELECT a.identifier_type, a.identifier,
+                  'seen with ' || count(DISTINCT c.component) || ' persons, at most ' || $most AS reason
+           FROM links a JOIN links b ON b.link = a.link AND b.identifier_type IN (SELECT unnest($known))
+           JOIN numbered n ON n.identifier_type = b.identifier_type AND n.identifier = b.identifier
+           JOIN labels c USING (node)
+           WHERE a.identifier_type = $name AND NOT a.blocked
+           GROUP BY ALL HAVING count(DISTINCT c.component) > $most""",
+        {"name": name, "most": most, "known": known},
+    )
+    connection.unregister("labels")
+    connection.execute("INSERT INTO shared SELECT * FROM crowded ANTI JOIN shared USING (identifier_type, identifier)")
+    connection.execute(
+        "DELETE FROM numbered WHERE (identifier_type, identifier) IN (SELECT (identifier_type, identifier) FROM crowded)"
+    )
 
 
 def _name_persons(connection: duckdb.DuckDBPyConnection) -> None:

@@ -6,6 +6,7 @@ or from a project file reaches the HTML through Jinja's autoescaping.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from klantspoor.project.model import Project
 
 _LONGEST_TITLE = 400
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def write(project: Project, staging: Staging) -> list[Path]:
@@ -57,7 +59,8 @@ def write_pages(
 
 def _save(path: Path, html: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html, encoding="utf-8")
+    # Escaping leaves control characters and those that turn text round as they are.
+    path.write_text(_UNSEEN.sub("\ufffd", html), encoding="utf-8")
     return path
 
 

@@ -96,6 +96,12 @@ class IdentifierType(Strict):
         description="with how many different identifiers of another type one of these may be seen before it counts as"
         " shared and links nobody, such as {customer: 1}",
     )
+    at_most_persons: int | None = Field(
+        default=None,
+        ge=1,
+        description="with how many persons, as more trusted identifiers tell them apart, one of these may be seen before"
+        " it counts as shared",
+    )
     block: list[str] = Field(
         default=[], description="values that are nobody's, as glob patterns over the cleaned value: 'test@*', '000*'"
     )
