@@ -58,7 +58,9 @@ def land(folder: Path, files: list[list[Link]]) -> None:
             ledger.add(aside, record)
 
 
-def persons(folder: Path, identifiers: dict[str, Any], files: list[list[Link]]) -> tuple[dict[str, str], list[tuple[str, ...]]]:
+def persons(
+    folder: Path, identifiers: dict[str, Any], files: list[list[Link]]
+) -> tuple[dict[str, str], list[tuple[str, ...]]]:
     """("type:value" -> person_id, audit rows (guard, "type:value", reason))."""
     land(folder, files)
     known = project(folder, identifiers)
@@ -68,7 +70,9 @@ def persons(folder: Path, identifiers: dict[str, Any], files: list[list[Link]]) 
         assert isinstance(report, IdentityReport)
         found = pq.read_table(staging.work("canonical") / "persons.parquet").to_pylist()
         with staging.connect() as connection:
-            listed = connection.execute("SELECT identifier_type || ':' || identifier, person_id FROM identities").fetchall()
+            listed = connection.execute(
+                "SELECT identifier_type || ':' || identifier, person_id FROM identities"
+            ).fetchall()
             audit = connection.execute(
                 "SELECT guard, identifier_type || ':' || identifier, reason FROM identity_audit ORDER BY ALL"
             ).fetchall()
