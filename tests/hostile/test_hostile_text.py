@@ -244,6 +244,7 @@ def test_dagsters_metadata_is_harmless(bad_night: Night, monkeypatch: pytest.Mon
         assert not set("<`[\x1b") & set(text), f"{asset}: what Markdown or HTML would act on"
         columns = len(TABLES[asset].names)
         assert all(line.count("|") == columns + 1 for line in text.splitlines()), asset
+    assert "&#91;2J" in previews["coverage"], "an escape code without its escape, and as text"
     files = next(metadata for asset, metadata in told if asset == "ledger")["quarantined files"].value
     assert any("onerror" in file for file in files), "lists are shown as JSON, which is text"
 
