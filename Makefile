@@ -33,7 +33,7 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n 2 tests/house
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/house tests/project tests/identity tests/events tests/journeys
 
 format: $(READY)
 	@$(BIN)/ruff check --fix .
