@@ -42,7 +42,7 @@ def _parquet(table: list[dict[str, object]]) -> bytes:
     return sink.getvalue()
 
 
-def _orders(day: int, count: int) -> bytes:
+def orders_of(day: int, count: int) -> bytes:
     began = datetime(2026, 3, 28, 12) + timedelta(days=day)
     return _parquet([rows.order(100 * day + n, (5 * day + n) % 12, began + timedelta(minutes=n)) for n in range(count)])
 
@@ -82,7 +82,7 @@ def good_chats_beside(count: int) -> list[str]:
 def first_night() -> dict[str, bytes]:
     """Four ordinary days; of letters nothing ever comes."""
     files = {f"tickets/day-{day}.csv": _tickets(day) for day in range(1, 5)}
-    files |= {f"orders/day-{day}.parquet": _orders(day, 20) for day in range(1, 5)}
+    files |= {f"orders/day-{day}.parquet": orders_of(day, 20) for day in range(1, 5)}
     files["chats/day-4.jsonl"] = "".join(rows.day_of_chats()).encode()
     return files | {"payments/day-4.csv": _payments(4), "clients/all.csv": _clients()}
 
@@ -105,14 +105,14 @@ def second_night() -> dict[str, bytes]:
         "chats/escapes.jsonl": "".join(rows.escaped_chats()).encode(),
         "orders/odd-times.parquet": _parquet(odd),
         "orders/odd-types.parquet": _parquet(unreadable),
-        "orders/small.parquet": _orders(5, 3),
+        "orders/small.parquet": orders_of(5, 3),
         "payments/day-5.csv": _payments(5),
     }
 
 
 def bad_files() -> list[BadFile]:
     """Every way in which a file as a whole cannot be used, each holding values that must not be told."""
-    day, chats, orders = _tickets(2), "".join(rows.day_of_chats()).encode(), _orders(2, 20)
+    day, chats, orders = _tickets(2), "".join(rows.day_of_chats()).encode(), orders_of(2, 20)
     packed, packed_chats = gzip.compress(day, mtime=0), gzip.compress(chats, mtime=0)
     flipped = bytearray(packed)
     flipped[len(flipped) // 2] ^= 0xFF

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,24 @@ class Night:
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """What a query over the published tables gives; instants in UTC."""
-        with self.version.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            found: list[dict[str, Any]] = connection.sql(sql).to_arrow_table().to_pylist()
+        found: list[dict[str, Any]] = self.connection.sql(sql).to_arrow_table().to_pylist()
         return found
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """One for all tests: what is published does not change."""
+        return _connection(self)
 
     @property
     def summary(self) -> list[str]:
         return self.out.splitlines()
+
+
+@cache
+def _connection(night: Night) -> duckdb.DuckDBPyConnection:
+    connection = night.version.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -65,6 +76,7 @@ def environment(home: Path) -> dict[str, str]:
     (home / "scratch").mkdir(parents=True, exist_ok=True)
     ours = {"KLANTSPOOR_PROJECT": home / "project", KEY_VARIABLE: KEY, "DAGSTER_HOME": home / "dagster"}
     ours |= {"TMPDIR": home / "scratch", "PYTHONPATH": ROOT}
+    ours |= {"PYTHONDONTWRITEBYTECODE": ""}  # else each of these processes would compile everything anew
     return os.environ | {name: str(value) for name, value in ours.items()}
 
 

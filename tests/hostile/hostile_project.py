@@ -120,7 +120,7 @@ ORDERS: dict[str, Any] = {
         "initiator": "'customer'",
         "identifiers": [{"type": "customer", "value": "customer"}],
     },
-    "expected": {"every": "night", "smallest_share": 0.5},
+    "expected": {"every": "night", "smallest_share": 0.5, "if_small": "warn"},
 }
 LETTERS: dict[str, Any] = {
     "source": "letters",
@@ -195,9 +195,13 @@ def write_project(root: Path, **changed: Any) -> Path:
     """Write the project's files into `root`; `changed` replaces keys of `klantspoor.yaml`."""
     _write(root / "klantspoor.yaml", PROJECT | changed)
     for source in SOURCES:
-        _write(root / "sources" / f"{source['source']}.yaml", source)
+        write_source(root, source)
     _write(root / "journeys" / "help.yaml", HELP)
     return root
+
+
+def write_source(root: Path, source: dict[str, Any]) -> None:
+    _write(root / "sources" / f"{source['source']}.yaml", source)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ from tests.hostile.hostile_nights import (
     start,
     tables_of,
 )
+from tests.hostile.hostile_project import ORDERS, write_source
 
 # Runs the job, and has the system kill it (no handler, no clean-up) as it is about to make the given call.
 KILLED = """
@@ -145,8 +146,10 @@ def lake_version(lake: Lake) -> Version:
 
 
 def test_a_stopped_night_leaves_the_version_before_readable_all_along(good_night: Night, tmp_path: Path) -> None:
-    """Payments must come and did not; meanwhile a reader reads, and a second run is refused."""
+    """Payments must come and did not, orders must not be few and are; a reader reads on, a second run is refused."""
     shutil.copytree(good_night.project, tmp_path / "project")
+    write_source(tmp_path / "project", ORDERS | {"expected": ORDERS["expected"] | {"if_small": "stop"}})
+    landing.land(tmp_path / "project" / "landing", {"orders/few.parquet": landing.orders_of(6, 3)}, landing.THIRD)
     mend_database(tmp_path / "project")
     lake = open_lake(load_project(tmp_path / "project"))
     before = tables_of(good_night.version)
@@ -162,11 +165,11 @@ def test_a_stopped_night_leaves_the_version_before_readable_all_along(good_night
     assert second.out == ""
 
     assert process.returncode == 1
-    assert "freshness.must_come" in err
+    assert "freshness: must_come" in err
     assert "payments is stale" in out
+    assert "orders is small" in out
     stopped = out.partition("Stopped by: 1")[2].partition("\nOdd")[0]
-    assert "freshness.must_come" in stopped
-    assert "payments" in stopped
+    assert "not so for 2 of 7 [freshness.must_come]" in stopped
     assert f"Not published: version 000001 of {landing.FIRST.isoformat()} stays." in out.splitlines()
     assert len(reads) > 3
     assert set(reads) == {("000001", before["events"].num_rows, before["waits"].num_rows)}
