@@ -83,15 +83,24 @@ def read_file(project: Project, source: SourceFile, landed: LandingFile, key: by
         _read(project, source, landed, Tools(project, source, key, landed.landed_at), aside, reading)
         _write_links(aside, source, project.file.limits.memory_mb)
     except IntakeError as fault:
-        reading.counts, reading.fault = Counts(), fault
-        shutil.rmtree(aside)
-        aside.mkdir()
-        write_table(aside / "events.parquet", EVENTS_SCHEMA(case_keys(source)).empty_table())
-        write_table(aside / "links.parquet", LINKS_SCHEMA.empty_table())
-        write_table(
-            aside / "quarantine.parquet", whole_file(fault.reason, fault.column, f"{landed.file}: {fault.detail}")
-        )
+        _give_up(aside, source, landed, reading, fault)
+    except (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.InternalException, pa.ArrowMemoryError):
+        raise  # the machine's trouble, not the file's
+    except (duckdb.Error, pa.ArrowException) as error:
+        # Nobody foresaw it: the file waits, the night goes on. The error's own words may quote the data: its kind must do.
+        said = f"reading it failed ({type(error).__name__}); compare it with a file that was read"
+        _give_up(aside, source, landed, reading, IntakeError("unreadable_file", said))
     return reading
+
+
+def _give_up(aside: Path, source: SourceFile, landed: LandingFile, reading: Reading, fault: IntakeError) -> None:
+    """Leaves nothing of the file but the one row that says why."""
+    reading.counts, reading.fault = Counts(), fault
+    shutil.rmtree(aside)
+    aside.mkdir()
+    write_table(aside / "events.parquet", EVENTS_SCHEMA(case_keys(source)).empty_table())
+    write_table(aside / "links.parquet", LINKS_SCHEMA.empty_table())
+    write_table(aside / "quarantine.parquet", whole_file(fault.reason, fault.column, f"{landed.file}: {fault.detail}"))
 
 
 def _read(

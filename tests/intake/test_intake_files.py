@@ -8,6 +8,7 @@ import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -262,3 +263,22 @@ def test_as_of_needs_a_zone(world: World) -> None:
     world.source(defaults=SIMPLE)
     with pytest.raises(ValueError, match="time zone"):
         world.night(datetime(2024, 6, 1))
+
+
+def test_an_error_nobody_foresaw_costs_the_file_and_tells_no_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise pa.ArrowInvalid("cannot cast 'jane@example.com'")
+
+    landed = SimpleNamespace(file="a.csv", path=tmp_path / "a.csv", landed_at=None)
+    monkeypatch.setattr(reading, "_read", fails)
+    monkeypatch.setattr(reading, "Tools", lambda *_: None)
+    monkeypatch.setattr(reading, "case_keys", lambda _: [])
+    (tmp_path / "aside").mkdir()
+    found = reading.read_file(SimpleNamespace(), SimpleNamespace(), landed, b"", tmp_path / "aside")  # type: ignore[arg-type]
+    [row] = pq.read_table(tmp_path / "aside" / "quarantine.parquet").to_pylist()
+    assert found.fault is not None
+    assert row["reason"] == "unreadable_file"
+    assert "ArrowInvalid" in row["detail"]
+    assert "jane" not in row["detail"]
