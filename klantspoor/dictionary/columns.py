@@ -16,7 +16,6 @@ TEXT = pa.string()
 CODE = pa.dictionary(pa.int32(), pa.string())
 """Text with few distinct values: dictionary-encoded in memory, plain text to every reader of the Parquet file."""
 
-CHANNEL_NOTE = "as the source's mapping names it"
 TURNS = ("organisation", "partner", "customer", "nobody", "undetermined")
 CAUSES = (
     "partner",

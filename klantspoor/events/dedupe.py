@@ -11,7 +11,6 @@ import duckdb
 import pyarrow as pa
 
 USED, SUPERSEDED, DUPLICATE = 0, 1, 2
-_EMPTY_KEYS = "NULL::VARCHAR AS nothing"
 
 
 def load_raw(connection: duckdb.DuckDBPyConnection, files: pa.Table, case_keys: list[str]) -> None:
