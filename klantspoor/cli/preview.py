@@ -112,7 +112,7 @@ def _event(project: Project, source: str, event: dict[str, Any]) -> None:
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(f"{i['type']} {i['identifier'][:8]}…{' (blocked)' if i['blocked'] else ''}" for i in value)
+        return ", ".join(_identifier(one) for one in value)
     return _short(str(value))
 
 
@@ -178,3 +178,7 @@ def _said(matcher: ActivityMatcher) -> str:
 
 def _short(text: str) -> str:
     return units.short(clean(text[: _LONGEST * 8]), _LONGEST)
+
+
+def _identifier(one: dict[str, Any]) -> str:
+    return f"{one['type']} {one['identifier'][:8]}…" + (f" ({one['guard']})" if one["guard"] else "")

@@ -59,7 +59,7 @@ def build(project: Project, lake: Lake, staging: Staging) -> EventsReport:
             files = _no_files(staging, keys)
         load_raw(connection, files, keys)
         find_winners(connection)
-        _winners(connection, staging, keys)
+        _winners(connection, staging, keys, files)
         number_kinds(connection, project, staging)
         intake = _intake(connection, lake)
         staging.write("intake", intake)
@@ -116,7 +116,7 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, lake: Lake, staging: Stag
     return staging.write("quarantine", table.to_arrow_table().select(list(TABLES["quarantine"].names)))
 
 
-def _winners(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: list[str]) -> None:
+def _winners(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: list[str], files: pa.Table) -> None:
     """`found`: the events, each with its person: that of its most trusted identifier that is somebody's, null without one.
 
     Distinct sets of identifiers are resolved, not events.
@@ -124,12 +124,12 @@ def _winners(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: list
     persons = str(staging.work("canonical") / "persons.parquet")
     connection.execute(
         """CREATE TEMP TABLE sets AS
-           WITH held AS (SELECT identifiers, unnest(identifiers) AS i FROM (SELECT DISTINCT identifiers FROM raw))
-           SELECT h.identifiers, arg_min(p.person_id, (p.priority, p.identifier_type, p.identifier)) AS person_id
+           WITH held AS (SELECT DISTINCT identifier_set, unnest(identifiers) AS i FROM read_parquet($links))
+           SELECT h.identifier_set, arg_min(p.person_id, (p.priority, p.identifier_type, p.identifier)) AS person_id
            FROM held h JOIN read_parquet($persons) p
-             ON p.identifier_type = h.i."type" AND p.identifier = h.i.identifier AND NOT h.i.blocked
-           GROUP BY h.identifiers""",
-        {"persons": persons},
+             ON p.identifier_type = h.i."type" AND p.identifier = h.i.identifier AND h.i.guard IS NULL
+           GROUP BY h.identifier_set""",
+        {"persons": persons, "links": files["links"].to_pylist()},
     )
     case = "".join(f', r."key_{name}"' for name in keys)
     connection.execute(
@@ -139,7 +139,7 @@ def _winners(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: list
                    r.account_id, r.attributes, r.sequence AS file_sequence, r.row_number, r.position, r.tie_order,
                    CASE WHEN r.score IS NOT NULL THEN r.instrument END AS instrument, r.score, r.score_0_100,
                    s.person_id{case}
-            FROM raw r ANTI JOIN losers USING (sequence, row_number, position) LEFT JOIN sets s USING (identifiers)"""
+            FROM raw r ANTI JOIN losers USING (sequence, row_number, position) LEFT JOIN sets s USING (identifier_set)"""
     )
 
 
@@ -217,7 +217,7 @@ def _write_personas(connection: duckdb.DuckDBPyConnection, staging: Staging, fil
             held AS (
                 SELECT p.person_id, s.persona, s.last_seen, s.sequence
                 FROM (SELECT *, unnest(identifiers) AS i FROM said) s JOIN read_parquet($persons) p
-                  ON p.identifier_type = s.i."type" AND p.identifier = s.i.identifier AND NOT s.i.blocked)
+                  ON p.identifier_type = s.i."type" AND p.identifier = s.i.identifier AND s.i.guard IS NULL)
             SELECT ('0x' || person_id)::UBIGINT AS person, arg_max(persona, (last_seen, sequence, persona)) AS persona
             FROM held GROUP BY person_id ORDER BY person) TO $path (FORMAT parquet, COMPRESSION zstd)""",
         {

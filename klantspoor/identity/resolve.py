@@ -80,7 +80,7 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
         return IdentityReport(
             identifiers=_one(connection, "SELECT count(*) FROM seen"),
             persons=_one(connection, "SELECT count(*) FROM persons"),
-            blocked=_one(connection, "SELECT count(*) FROM seen WHERE blocked"),
+            blocked=_one(connection, "SELECT count(*) FROM seen WHERE guard IS NOT NULL"),
             shared=_one(connection, "SELECT count(*) FROM shared"),
             largest=largest,
         )
@@ -104,17 +104,17 @@ def _load_links(connection: duckdb.DuckDBPyConnection, files: pa.Table) -> None:
     else:
         connection.execute(
             """CREATE TEMP TABLE raw_links (link BIGINT, sequence BIGINT, source VARCHAR, identifiers
-               STRUCT("type" VARCHAR, identifier VARCHAR, blocked BOOLEAN)[], first_seen TIMESTAMPTZ,
+               STRUCT("type" VARCHAR, identifier VARCHAR, guard VARCHAR)[], first_seen TIMESTAMPTZ,
                last_seen TIMESTAMPTZ, rows BIGINT)"""
         )
     connection.execute(
         """CREATE TEMP TABLE links AS
-           SELECT link, sequence, source, first_seen, last_seen, rows, i."type" AS identifier_type, i.identifier, i.blocked
+           SELECT link, sequence, source, first_seen, last_seen, rows, i."type" AS identifier_type, i.identifier, i.guard
            FROM (SELECT * EXCLUDE (identifiers), unnest(identifiers) AS i FROM raw_links)"""
     )
     connection.execute(
         """CREATE TEMP TABLE seen AS
-           SELECT identifier_type, identifier, bool_or(blocked) AS blocked, min(sequence) AS sequence,
+           SELECT identifier_type, identifier, min(guard) AS guard, min(sequence) AS sequence,
                   min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(rows)::BIGINT AS rows,
                   string_agg(DISTINCT source, ', ' ORDER BY source) AS sources
            FROM links GROUP BY ALL"""
@@ -123,7 +123,7 @@ def _load_links(connection: duckdb.DuckDBPyConnection, files: pa.Table) -> None:
 
 def _load_types(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
     types = project.file.identifiers
-    caps = [(name, other, most) for name, kind in types.items() for other, most in kind.at_most.items()]
+    caps = [(name, other, cap.most) for name, kind in types.items() for other, cap in kind.at_most.items()]
     connection.register(
         "types",
         pa.table({"identifier_type": list(types), "priority": [kind.priority for kind in types.values()]}),
@@ -147,8 +147,8 @@ def _guard(connection: duckdb.DuckDBPyConnection) -> None:
            WITH beside AS (
                SELECT a.identifier_type, a.identifier, c.other, c.most, count(DISTINCT b.identifier) AS found
                FROM links a JOIN caps c USING (identifier_type)
-               JOIN links b ON b.link = a.link AND b.identifier_type = c.other AND NOT b.blocked
-               WHERE NOT a.blocked GROUP BY ALL)
+               JOIN links b ON b.link = a.link AND b.identifier_type = c.other AND b.guard IS NULL
+               WHERE a.guard IS NULL GROUP BY ALL)
            SELECT identifier_type, identifier,
                   string_agg('seen with ' || found || ' identifiers of type ' || other || ', at most ' || most, '; '
                              ORDER BY other) AS reason
@@ -163,7 +163,7 @@ def _number_nodes(connection: duckdb.DuckDBPyConnection) -> None:
            SELECT row_number() OVER (ORDER BY t.priority, s.identifier_type, s.identifier) - 1 AS node,
                   s.identifier_type, s.identifier, s.sequence, s.first_seen, s.last_seen, s.rows, s.sources, t.priority
            FROM seen s JOIN types t USING (identifier_type) ANTI JOIN shared USING (identifier_type, identifier)
-           WHERE NOT s.blocked"""
+           WHERE s.guard IS NULL"""
     )
 
 
@@ -176,7 +176,9 @@ def _link(connection: duckdb.DuckDBPyConnection, project: Project) -> int:
     """
     types = project.file.identifiers
     limited_types = sorted(
-        (kind.priority, name, kind.at_most_persons) for name, kind in types.items() if kind.at_most_persons is not None
+        (kind.priority, name, kind.at_most_persons.most)
+        for name, kind in types.items()
+        if kind.at_most_persons is not None
     )
     linking = [name for name, kind in types.items() if kind.at_most_persons is None]
     component = _components(connection, linking)
@@ -228,7 +230,7 @@ def _guard_persons(
            FROM links a JOIN links b ON b.link = a.link AND b.identifier_type IN (SELECT unnest($known))
            JOIN numbered n ON n.identifier_type = b.identifier_type AND n.identifier = b.identifier
            JOIN labels c USING (node)
-           WHERE a.identifier_type = $name AND NOT a.blocked
+           WHERE a.identifier_type = $name AND a.guard IS NULL
            GROUP BY ALL HAVING count(DISTINCT c.component) > $most""",
         {"name": name, "most": most, "known": known},
     )
@@ -270,8 +272,8 @@ def _audit(connection: duckdb.DuckDBPyConnection, staging: Staging) -> pa.Table:
     return _as_declared(
         connection.sql(
             """SELECT $as_of::TIMESTAMPTZ AS decided_at, guard, identifier_type, identifier, decision, reason FROM (
-                   SELECT 'blocked' AS guard, identifier_type, identifier, 'is nobody''s' AS decision,
-                          'its value is on the block list of its type' AS reason FROM seen WHERE blocked
+                   SELECT guard, identifier_type, identifier, 'is nobody''s' AS decision,
+                          'its value is on the block list of its type' AS reason FROM seen WHERE guard IS NOT NULL
                    UNION ALL
                    SELECT 'shared', identifier_type, identifier, 'links nobody', reason FROM shared)
                ORDER BY identifier_type, identifier, guard""",

@@ -20,14 +20,27 @@ from klantspoor.intake.faults import Faults, Mask, as_text, found
 from klantspoor.intake.finish import finish
 from klantspoor.intake.gate import Evaluated
 from klantspoor.intake.identifiers import DIGITS, IdentifierColumn, together
+from klantspoor.intake.ledger import EVENTS_SCHEMA, IDENTIFIERS
 from klantspoor.intake.plan import EventPlan, Slot
-from klantspoor.intake.pseudonyms import SEPARATOR
+from klantspoor.intake.pseudonyms import MARK, SEPARATOR
 from klantspoor.intake.times import Times, Verdict
 from klantspoor.intake.tools import Tools
 
 Positions = npt.NDArray[np.int64]
 _INSTANT = pa.timestamp("us", tz="UTC")
 _ROLE_DIGITS = 16
+LINK_ROWS = pa.schema(
+    [
+        ("row_number", pa.int64()),
+        ("position", pa.int16()),
+        ("occurred_at", _INSTANT),
+        ("persona", pa.string()),
+        ("identifier_set", pa.uint64()),
+        ("identifiers", IDENTIFIERS),
+    ]
+)
+"""What one row says of identifiers that belong together."""
+BAD_ROWS = pa.schema([("row_number", pa.int64()), ("identifiers", IDENTIFIERS)])
 _SHOWN = ("activity", "channel", "initiator", "team", "topic", "outcome", "persona")
 _TIMES = ("occurred_at", "ended_at", "need_started_at")
 _ADVICE = {
@@ -41,11 +54,18 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Events made from a batch, how many of their times a rule resolved, and how many are anonymous."""
+    """What was made from a batch: events, the identifiers of their rows, and who the bad rows are about.
+
+    `row_number` is the position in the batch everywhere. `links` (`LINK_ROWS`) has a row for each event with identifiers,
+    `bad` (row_number, identifiers) one for each row with a reason against it. `times_resolved` counts times that a rule
+    resolved, `anonymous` events without a usable identifier.
+    """
 
     events: pa.Table
-    times_resolved: int
-    anonymous: int
+    links: pa.Table
+    bad: pa.Table
+    times_resolved: int = 0
+    anonymous: int = 0
 
 
 class Selection:
@@ -141,21 +161,28 @@ class EventMaker:
             self._tools, self._plan, table, [f"identifier_{i}" for i in range(len(columns))], self._landed_at
         )
         resolved = sum(int((t.resolved & ~chosen.bad).sum()) for t in times.values())
-        return Made(events, resolved, int((~usable & ~chosen.bad).sum()))
+        links, bad = self._split(chosen, draft)
+        return Made(events, links, bad, resolved, int((~usable & ~chosen.bad).sum()))
 
-    def make_links(self, chosen: Selection, numbers: Positions) -> pa.Table:
-        """Links of reference rows: `row_number`, `occurred_at` (else the landing), `persona`, `identifiers`."""
+    def _split(self, chosen: Selection, draft: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
+        """The links of the good rows and the identifiers of the bad ones."""
+        draft = {**draft, "row_number": chosen.rows, "position": np.full(len(chosen), self._plan.position, np.int16)}
+        links = pa.table({name: draft[name] for name in LINK_ROWS.names}).cast(LINK_ROWS)
+        known = np.asarray(draft["identifier_set"]) != 0
+        bad = links.filter(pa.array(chosen.bad)).select(BAD_ROWS.names)
+        return links.filter(pa.array(known & ~chosen.bad)), bad
+
+    def make_links(self, chosen: Selection) -> Made:
+        """What reference rows say: no events, and for the time of a link the row's own, else the landing."""
         chosen.blame_failures()
         at = np.full(len(chosen), int(self._landed_at.timestamp() * 1_000_000), np.int64)
         values = chosen.column("occurred_at")
         if values is not None:
             times = self._read_time(chosen, "occurred_at", values, optional=True)
             at = np.where(times.verdict == Verdict.FINE, times.at, at)
-        draft: dict[str, Any] = {"row_number": numbers[chosen.rows], "persona": chosen.text("persona")}
-        draft["occurred_at"] = pa.array(at).cast(_INSTANT)
+        draft: dict[str, Any] = {"persona": chosen.text("persona"), "occurred_at": pa.array(at).cast(_INSTANT)}
         self._identifiers(chosen, draft)
-        kept = pa.table({k: draft[k] for k in ("row_number", "occurred_at", "persona", "identifiers")})
-        return kept.filter(pa.array(~chosen.bad))
+        return Made(EVENTS_SCHEMA(self._tools.case_keys).empty_table(), *self._split(chosen, draft))
 
     def _times(self, chosen: Selection, draft: dict[str, Any]) -> dict[str, Times]:
         times: dict[str, Times] = {}
@@ -209,7 +236,7 @@ class EventMaker:
         for name in self._mapping.attributes or {}:
             texts = chosen.column(f"attributes.{name}")
             if slots[f"attributes.{name}"].personal:
-                texts = self._tools.pseudonyms.of(texts, f"attribute{SEPARATOR}{name}", DIGITS)
+                texts = self._tools.pseudonyms.marked(texts, f"attribute{SEPARATOR}{name}", DIGITS)
             draft[f"attribute_{name}"] = texts
 
     def _numbers(self, chosen: Selection, draft: dict[str, Any]) -> None:
@@ -267,7 +294,8 @@ class EventMaker:
             if values is not None:
                 columns.append(self._tools.identifiers.column(identifier.type, values))
                 draft[f"identifier_{number}"] = columns[-1].pseudonyms
-        draft["identifiers"], usable = together(columns, len(chosen))
+        found = together(columns, len(chosen))
+        draft["identifiers"], draft["identifier_set"], usable = found.lists, found.sets, found.usable
         if self._tools.source.anonymous == "quarantine":
             slot = chosen.plan.slots.get("identifiers.0")
             advice = "no identifier that is neither empty nor blocked; anonymous: keep would keep the event"
@@ -279,11 +307,12 @@ class EventMaker:
         slot = chosen.plan.slots.get("id")
         texts = chosen.text("id")
         if slot is not None and slot.personal:
-            texts = self._tools.pseudonyms.of(texts, "id", DIGITS)
+            texts = self._tools.pseudonyms.marked(texts, "id", DIGITS)
         if texts.null_count:
             none = np.flatnonzero(_mask(pc.is_null(texts)))
             rows = chosen.raw.take(pa.array(chosen.rows[none]))
-            texts = pc.replace_with_mask(texts, pc.is_null(texts), self._tools.pseudonyms.of_rows(rows, DIGITS))
+            made = pc.binary_join_element_wise(MARK, self._tools.pseudonyms.of_rows(rows, DIGITS), "")
+            texts = pc.replace_with_mask(texts, pc.is_null(texts), made)
         if self._number_ids:
             texts = pc.binary_join_element_wise(texts, f"#{self._plan.position}", "")
         return texts

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from klantspoor.intake.ledger import QUARANTINE_SCHEMA
+from klantspoor.intake.ledger import IDENTIFIERS, QUARANTINE_SCHEMA
 
 Mask = npt.NDArray[np.bool_]
 _SHOWN_CHARACTERS = 80
@@ -75,8 +75,13 @@ class Faults:
             mask[part.column("position").to_numpy()] = True
         return mask
 
-    def table(self, numbers: npt.NDArray[np.int64], malformed: tuple[tuple[int, str], ...] = ()) -> pa.Table:
-        """All faults as quarantine rows, by row number, each said once; `numbers` are the rows' record numbers (n)."""
+    def table(
+        self, numbers: npt.NDArray[np.int64], malformed: tuple[tuple[int, str], ...], about: pa.Table | None = None
+    ) -> pa.Table:
+        """All faults as quarantine rows, by row number, each said once; `numbers` are the rows' record numbers (n).
+
+        `about` (row_number: position in the batch; identifiers) tells whom rows are about, as far as that is known.
+        """
         tables = [
             part.set_column(0, "row_number", pa.array(numbers[part.column("position").to_numpy()]))
             for part in self.parts
@@ -98,13 +103,36 @@ class Faults:
         first = np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
         number = pa.array(np.arange(len(rows)) - first + 1)
         columns = [once.column("row_number"), number, *(once.column(n) for n in ("reason", "column", "detail"))]
+        columns.append(_identifiers(rows, numbers, about))
         return pa.table(columns, names=QUARANTINE_SCHEMA.names).cast(QUARANTINE_SCHEMA)
 
 
 def whole_file(reason: str, column: str | None, detail: str) -> pa.Table:
     """The quarantine of a file as a whole: one row, its row number 0."""
-    row = {"row_number": 0, "quarantine_number": 1, "reason": reason, "column": column, "detail": detail}
+    row = {
+        "row_number": 0,
+        "quarantine_number": 1,
+        "reason": reason,
+        "column": column,
+        "detail": detail,
+        "identifiers": [],
+    }
     return pa.Table.from_pylist([row], QUARANTINE_SCHEMA)
+
+
+def _identifiers(
+    rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], about: pa.Table | None
+) -> pa.Array | pa.ChunkedArray:
+    """The identifiers of quarantined records (k), an empty list where they are not known."""
+    nobody = pa.array([[]], IDENTIFIERS)
+    if about is None or about.num_rows == 0:
+        return nobody.take(pa.array(np.zeros(len(rows), np.int64)))
+    known = numbers[about.column("row_number").to_numpy()]
+    order = np.argsort(known, kind="stable")
+    place = np.minimum(np.searchsorted(known[order], rows), len(known) - 1)
+    found = np.where(known[order][place] == rows, order[place] + 1, 0)
+    every = pa.concat_arrays([nobody, *about.column("identifiers").chunks])
+    return every.take(pa.array(found))
 
 
 def _malformed(rows: tuple[tuple[int, str], ...]) -> pa.Table:

@@ -1,11 +1,13 @@
-"""Identifiers: cleaned, blocked where they are nobody's, pseudonymised, and put together per row.
+"""Identifiers: cleaned, held against the lists of values that are nobody's, pseudonymised, and put together per row.
 
 Which identifiers belong to one person is decided later, in `klantspoor.identity`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import duckdb
 import numpy as np
@@ -14,21 +16,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from klantspoor.intake.ledger import IDENTIFIERS
+from klantspoor.intake.normalise import clean
 from klantspoor.intake.pseudonyms import SEPARATOR, Pseudonymiser
 from klantspoor.project.model import IdentifierType
 
 Mask = npt.NDArray[np.bool_]
+Words = npt.NDArray[np.uint64]
 DIGITS = 24
 _NOBODYS = r"(?i)^(0+|-+|-1|null|none|anonymous|unknown|n/a)$"
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifierColumn:
-    """One identifier of each of n rows: its type, its pseudonyms (null: none) and which are blocked."""
+    """One identifier of each of n rows: its type, its pseudonyms (null: none), and which guard holds it (null: none).
+
+    Guards are "blocked", "invalid", "staff" and "test": such an identifier is nobody's.
+    """
 
     type: str
     pseudonyms: pa.Array
-    blocked: Mask
+    guards: pa.Array
 
 
 class IdentifierMaker:
@@ -45,66 +52,101 @@ class IdentifierMaker:
         """Values of one type (n) cleaned, judged and pseudonymised; blank ones are dropped."""
         rules = self._types[type_name]
         distinct = values.dictionary_encode()
-        cleaned = clean(distinct.dictionary, rules.normalise)
-        if len(cleaned) == 0:
-            return IdentifierColumn(type_name, pa.nulls(len(values), pa.string()), np.zeros(len(values), np.bool_))
+        if len(distinct.dictionary) == 0:
+            nothing = pa.nulls(len(values), pa.string())
+            return IdentifierColumn(type_name, nothing, nothing)
+        cleaned, invalid = clean(distinct.dictionary, rules)
         pseudonyms = self._pseudonymiser.of(cleaned, f"identifier{SEPARATOR}{type_name}", DIGITS)
-        blocked = self._blocked(cleaned, rules.block)
-        return IdentifierColumn(
-            type_name,
-            pseudonyms.take(distinct.indices),
-            np.asarray(pc.fill_null(blocked.take(distinct.indices), False).to_numpy(zero_copy_only=False), np.bool_),
-        )
+        guards = self._guards(cleaned, invalid, rules)
+        return IdentifierColumn(type_name, pseudonyms.take(distinct.indices), guards.take(distinct.indices))
 
-    def _blocked(self, cleaned: pa.Array, globs: list[str]) -> pa.Array:
-        blocked = pc.match_substring_regex(cleaned, _NOBODYS)
-        if not globs:
-            return blocked
+    def _guards(self, cleaned: pa.Array, invalid: pa.Array, rules: IdentifierType) -> pa.Array:
+        """The first guard that holds each value (n), or null."""
+        nobodys = pc.match_substring_regex(cleaned, _NOBODYS)
+        found = pc.if_else(pc.fill_null(nobodys, False), pa.scalar("blocked"), pa.scalar(None, pa.string()))
+        for guard, globs in (("blocked", rules.block), ("staff", rules.staff), ("test", rules.test)):
+            if globs:
+                found = pc.coalesce(found, pc.if_else(self._fits(cleaned, globs), guard, pa.scalar(None, pa.string())))
+        return pc.coalesce(found, pc.if_else(invalid, "invalid", pa.scalar(None, pa.string())))
+
+    def _fits(self, cleaned: pa.Array, globs: list[str]) -> pa.Array:
         self._con.register("batch", pa.table({"v": cleaned}))
         tests = " OR ".join(f"v GLOB $g{number}" for number in range(len(globs)))
         parameters = {f"g{number}": glob for number, glob in enumerate(globs)}
-        matched = self._con.sql(f"SELECT {tests} FROM batch", params=parameters).to_arrow_table().column(0)
-        return pc.or_(blocked, pa.concat_arrays(matched.chunks))
+        matched = self._con.sql(f"SELECT coalesce({tests}, false) FROM batch", params=parameters).to_arrow_table()
+        return pa.concat_arrays(matched.column(0).chunks)
 
 
-def clean(texts: pa.Array, normalise: str) -> pa.Array:
-    """Identifier values (n) as they are compared: trimmed, in lower case or digits only if so ruled; blank is null."""
-    trimmed = pc.utf8_trim_whitespace(texts)
-    if normalise == "lower":
-        trimmed = pc.utf8_lower(trimmed)
-    elif normalise == "digits":
-        trimmed = pc.replace_substring_regex(trimmed, "[^0-9]", "")
-    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+@dataclass(frozen=True, slots=True)
+class Together:
+    """The identifiers of n rows: as one list each, the number of that set, and whether one of them is held by no guard.
+
+    Rows with the same identifiers, in whatever order, have the same number; 0 is a row without any.
+    """
+
+    lists: pa.Array
+    sets: Words
+    usable: Mask
 
 
-def together(columns: list[IdentifierColumn], rows: int) -> tuple[pa.Array, Mask]:
-    """The identifiers of each row as one list (n), each once, and which rows (n) have one that is not blocked."""
+def together(columns: list[IdentifierColumn], rows: int) -> Together:
+    """The identifiers of each row (n) put together, each once."""
     if not columns or rows == 0:
-        empty = pa.array([[]], IDENTIFIERS) if rows else pa.array([], IDENTIFIERS)
-        return empty.take(pa.array(np.zeros(rows, np.int64))) if rows else empty, np.zeros(rows, np.bool_)
+        empty = pa.array([[]], IDENTIFIERS).take(pa.array(np.zeros(rows, np.int64)))
+        return Together(empty, np.zeros(rows, np.uint64), np.zeros(rows, np.bool_))
     present = np.stack([_valid(c) & ~_repeated(columns[:i], c) for i, c in enumerate(columns)], axis=1)
-    blocked = np.stack([c.blocked for c in columns], axis=1)
+    guarded = np.stack([_mask(pc.is_valid(c.guards)) for c in columns], axis=1)
     flat = np.flatnonzero(present.ravel())
     row, which = flat // len(columns), flat % len(columns)
-    pseudonyms = pa.concat_arrays([c.pseudonyms for c in columns]).take(pa.array(which * rows + row))
+    at = pa.array(which * rows + row)
     types = pa.array([c.type for c in columns], pa.string()).take(pa.array(which))
     values = pa.StructArray.from_arrays(
-        [types, pseudonyms, pa.array(blocked.ravel()[flat])], names=["type", "identifier", "blocked"]
+        [types, _stacked([c.pseudonyms for c in columns]).take(at), _stacked([c.guards for c in columns]).take(at)],
+        names=["type", "identifier", "guard"],
     )
     offsets = np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), values).cast(IDENTIFIERS)
-    return lists, np.asarray((present & ~blocked).any(axis=1), np.bool_)
+    numbers = np.where(present, np.stack([_numbers(c) for c in columns], axis=1), np.uint64(0))
+    return Together(lists, numbers.sum(axis=1, dtype=np.uint64), np.asarray((present & ~guarded).any(axis=1), np.bool_))
+
+
+def _numbers(column: IdentifierColumn) -> Words:
+    """A well-mixed number for each identifier (n): the sum over a set is the same in any order.
+
+    The first 64 bits of the pseudonym, put through the finaliser of SplitMix64 (Steele, Lea and Flood 2014) together
+    with the type, so that sums of different sets meet by chance alone.
+    """
+    distinct = column.pseudonyms.dictionary_encode()
+    words = np.array([int(text[:16], 16) for text in distinct.dictionary.to_pylist()], np.uint64)
+    mixed = words ^ np.uint64(_type_number(column.type))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    mixed ^= mixed >> np.uint64(31)
+    at = np.asarray(pc.fill_null(distinct.indices, 0).to_numpy(), np.int64)
+    return mixed[at] if len(mixed) else np.zeros(len(at), np.uint64)
+
+
+@lru_cache(maxsize=1024)
+def _type_number(type_name: str) -> int:
+    return int.from_bytes(hashlib.sha256(type_name.encode()).digest()[:8], "big")
+
+
+def _stacked(arrays: list[pa.Array]) -> pa.Array:
+    return pa.concat_arrays(arrays)
+
+
+def _mask(values: pa.Array) -> Mask:
+    return np.asarray(values.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _valid(column: IdentifierColumn) -> Mask:
-    return np.asarray(pc.is_valid(column.pseudonyms).to_numpy(zero_copy_only=False), np.bool_)
+    return _mask(pc.is_valid(column.pseudonyms))
 
 
 def _repeated(earlier: list[IdentifierColumn], column: IdentifierColumn) -> Mask:
     """Rows in which an earlier column of the same type holds the same identifier."""
-    repeated = np.zeros(len(column.blocked), np.bool_)
+    repeated = np.zeros(len(column.pseudonyms), np.bool_)
     for other in earlier:
         if other.type == column.type:
-            same = pc.fill_null(pc.equal(other.pseudonyms, column.pseudonyms), False)
-            repeated |= np.asarray(same.to_numpy(zero_copy_only=False), np.bool_)
+            repeated |= _mask(pc.fill_null(pc.equal(other.pseudonyms, column.pseudonyms), False))
     return repeated

@@ -24,12 +24,15 @@ _INSTANT = pa.timestamp("us", tz="UTC")
 IDENTIFIERS = pa.list_(
     pa.field(
         "element",
-        pa.struct([("type", pa.string()), ("identifier", pa.string()), ("blocked", pa.bool_())]),
+        pa.struct([("type", pa.string()), ("identifier", pa.string()), ("guard", pa.string())]),
         nullable=False,
     )
 )
+"""Per identifier its type, its pseudonym, and the guard that made it nobody's as it was read (null: none did)."""
 LINKS_SCHEMA = pa.schema(
     [
+        pa.field("identifier_set", pa.uint64(), nullable=False),
+        pa.field("position", pa.int16(), nullable=False),
         pa.field("identifiers", IDENTIFIERS, nullable=False),
         pa.field("first_seen", _INSTANT, nullable=False),
         pa.field("last_seen", _INSTANT, nullable=False),
@@ -44,6 +47,7 @@ QUARANTINE_SCHEMA = pa.schema(
         pa.field("reason", pa.string(), nullable=False),
         pa.field("column", pa.string()),
         pa.field("detail", pa.string(), nullable=False),
+        pa.field("identifiers", IDENTIFIERS, nullable=False),
     ]
 )
 
@@ -77,7 +81,7 @@ def EVENTS_SCHEMA(case_keys: Sequence[str]) -> pa.Schema:  # noqa: N802 - read a
             pa.field("score", pa.float64()),
             pa.field("score_0_100", pa.float64()),
             pa.field("attributes", pa.string()),
-            pa.field("identifiers", IDENTIFIERS, nullable=False),
+            pa.field("identifier_set", pa.uint64(), nullable=False),
         ]
     )
 
@@ -86,7 +90,7 @@ def EVENTS_SCHEMA(case_keys: Sequence[str]) -> pa.Schema:  # noqa: N802 - read a
 class FileRecord:
     """What `file.json` says about one file taken in; every count is of this file alone.
 
-    `rows_read` counts data rows; those not ignored, reference or quarantined are held by events. `landed_at` is an
+    `rows_read` counts data rows; those not ignored, reference, quarantined or erased are held by events. `landed_at` is an
     aware UTC datetime. `key_check` tells one pseudonymisation key from another without giving it away.
     """
 
@@ -101,6 +105,7 @@ class FileRecord:
     rows_ignored: int
     rows_reference: int
     rows_quarantined: int
+    rows_erased: int
     events_made: int
     times_resolved: int
     anonymous_events: int

@@ -82,7 +82,11 @@ def _rows(passage: Passage, source: SourceFile, file: str, batch: RawBatch) -> l
     shown = pa.table({name: _shown(source, name, batch.table.column(name)) for name in batch.table.column_names})
     raw = dict(zip(batch.numbers.tolist(), shown.to_pylist(), strict=True))
     ignored = dict(zip(batch.numbers.tolist(), result.ignored.tolist(), strict=True))
-    events = result.events.to_pylist()
+    told = {(link["row_number"], link["position"]): link["identifiers"] for link in result.links.to_pylist()}
+    events = [
+        event | {"identifiers": told.get((event["row_number"], event["position"]), [])}
+        for event in result.events.to_pylist()
+    ]
     faults = result.quarantine.to_pylist()
     rows = []
     for number in sorted([*raw, *(number for number, _ in batch.malformed)]):

@@ -11,11 +11,14 @@ import hmac
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from klantspoor.intake.sandbox import literal
 from klantspoor.project.sql import quote
 
 SEPARATOR = "\x1f"
+MARK = "~"
+"""Stands before a pseudonym where plain values may stand too (ids, attributes), so that it can be told from them."""
 _BLOCK = 64
 _HMAC = "left(sha256($outer::BLOB || unhex(sha256($inner::BLOB || encode({message})))), {digits})"
 
@@ -40,6 +43,10 @@ class Pseudonymiser:
         table = pa.table({"v": distinct.dictionary})
         made = self._ask(f"SELECT {message} FROM batch", table, {"domain": domain + SEPARATOR})
         return made.take(distinct.indices)
+
+    def marked(self, values: pa.Array, domain: str, digits: int) -> pa.Array:
+        """As `of`, with the mark before each."""
+        return pc.binary_join_element_wise(MARK, self.of(values, domain, digits), "")
 
     def of_rows(self, table: pa.Table, digits: int) -> pa.Array:
         """Pseudonyms of whole rows: of every column's name and text, in the order of the names, nulls left out."""

@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from klantspoor.errors import IntakeError
-from klantspoor.intake.canonical import EventMaker, Selection
+from klantspoor.intake.canonical import BAD_ROWS, LINK_ROWS, EventMaker, Made, Selection
 from klantspoor.intake.faults import Faults, Mask, as_text, found, whole_file
 from klantspoor.intake.gate import Gate
 from klantspoor.intake.landing import LandingFile
-from klantspoor.intake.ledger import EVENTS_SCHEMA, IDENTIFIERS, LINKS_SCHEMA, QUARANTINE_SCHEMA, write_table
+from klantspoor.intake.ledger import EVENTS_SCHEMA, LINKS_SCHEMA, QUARANTINE_SCHEMA, write_table
 from klantspoor.intake.plan import Plan, Slot, make_plan
 from klantspoor.intake.raw import RawBatch, RawFile, open_raw
 from klantspoor.intake.sandbox import literal
@@ -31,14 +31,6 @@ from klantspoor.intake.tools import Tools, case_keys
 from klantspoor.project.model import Project, SourceFile
 
 _LINK_BATCH = 100_000
-_LINK_ROWS = pa.schema(
-    [
-        ("row_number", pa.int64()),
-        ("occurred_at", pa.timestamp("us", tz="UTC")),
-        ("persona", pa.string()),
-        ("identifiers", IDENTIFIERS),
-    ]
-)
 
 
 @dataclass(slots=True)
@@ -49,6 +41,7 @@ class Counts:
     rows_ignored: int = 0
     rows_reference: int = 0
     rows_quarantined: int = 0
+    rows_erased: int = 0
     events_made: int = 0
     times_resolved: int = 0
     anonymous_events: int = 0
@@ -65,7 +58,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """One batch, done: `events` (of a reference source `links`), `quarantine`, and which good rows were ignored."""
+    """One batch, done: `events`, `links` (`LINK_ROWS`), `quarantine`, and which good rows were ignored."""
 
     events: pa.Table
     links: pa.Table
@@ -81,7 +74,7 @@ def read_file(project: Project, source: SourceFile, landed: LandingFile, key: by
     reading = Reading()
     try:
         _read(project, source, landed, Tools(project, source, key, landed.landed_at), aside, reading)
-        _write_links(aside, source, project.file.limits.memory_mb)
+        _write_links(aside, project.file.limits.memory_mb)
     except IntakeError as fault:
         _give_up(aside, source, landed, reading, fault)
     except (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.InternalException, pa.ArrowMemoryError):
@@ -114,7 +107,7 @@ def _read(
         pq.ParquetWriter(
             aside / "events.parquet", schema, compression="zstd", use_dictionary=_repetitive(schema)
         ) as events,
-        pq.ParquetWriter(aside / "link_rows.parquet", _LINK_ROWS, compression="zstd") as links,
+        pq.ParquetWriter(aside / "link_rows.parquet", LINK_ROWS, compression="zstd") as links,
         pq.ParquetWriter(aside / "quarantine.parquet", QUARANTINE_SCHEMA, compression="zstd") as quarantine,
     ):
         for result in Passage(project, plan, landed.landed_at, tools).through(raw, reading.counts):
@@ -135,6 +128,7 @@ class Passage:
     def __init__(self, project: Project, plan: Plan, landed_at: datetime, tools: Tools) -> None:
         self._plan = plan
         self._tools = tools
+        self._is_reference = plan.source.kind == "reference"
         self._gate = Gate(plan, project.file.limits.memory_mb)
         several = len(plan.events) > 1
         self._makers = [(event, EventMaker(tools, event, landed_at, several=several)) for event in plan.events]
@@ -156,7 +150,7 @@ class Passage:
         """One batch: every row is ignored, reference, quarantined or held by events."""
         rows = len(batch.numbers)
         faults = Faults(rows)
-        events, links = [EVENTS_SCHEMA(self._tools.case_keys).empty_table()], [_LINK_ROWS.empty_table()]
+        made: list[Made] = []
         held = np.zeros(rows, np.bool_)
         if rows:
             answer = self._gate.evaluate(batch.table)
@@ -166,25 +160,25 @@ class Passage:
                 fits = self._holds(event.slots.get("when"), answer.values, faults, answer.fails, batch, default=True)
                 chosen = Selection(event, answer, batch.table, np.flatnonzero(fits & open_rows), faults)
                 held[chosen.rows] = True
-                if self._plan.source.kind == "reference":
-                    links.append(maker.make_links(chosen, batch.numbers).cast(_LINK_ROWS))
-                elif len(chosen):
-                    made = maker.make(chosen)
-                    events.append(_numbered(made.events, batch))
-                    counts.times_resolved += made.times_resolved
-                    counts.anonymous_events += made.anonymous
+                if len(chosen):
+                    made.append(maker.make_links(chosen) if self._is_reference else maker.make(chosen))
         bad = faults.mask()
         ignored = ~held & ~bad
+        nothing = EVENTS_SCHEMA(self._tools.case_keys).empty_table()
         result = BatchResult(
-            _in_order(events),
-            pa.concat_tables(links),
-            faults.table(batch.numbers, batch.malformed),
+            _in_order([nothing, *(_numbered(one.events, batch) for one in made)]),
+            pa.concat_tables([LINK_ROWS.empty_table(), *(_numbered(one.links, batch) for one in made)]),
+            faults.table(
+                batch.numbers, batch.malformed, pa.concat_tables([BAD_ROWS.empty_table(), *(m.bad for m in made)])
+            ),
             ignored,
         )
+        counts.times_resolved += sum(one.times_resolved for one in made)
+        counts.anonymous_events += sum(one.anonymous for one in made)
         counts.rows_read += batch.rows
         counts.rows_ignored += int(ignored.sum())
         counts.rows_quarantined += int(bad.sum()) + len(batch.malformed)
-        counts.rows_reference += int((held & ~bad).sum()) if self._plan.source.kind == "reference" else 0
+        counts.rows_reference += int((held & ~bad).sum()) if self._is_reference else 0
         counts.events_made += result.events.num_rows
         return result
 
@@ -214,10 +208,10 @@ class Passage:
         return mask
 
 
-def _numbered(events: pa.Table, batch: RawBatch) -> pa.Table:
-    """Events with record numbers instead of positions in the batch."""
-    numbers = pa.array(batch.numbers[events.column("row_number").to_numpy()])
-    return events.set_column(0, events.schema.field("row_number"), numbers)
+def _numbered(rows: pa.Table, batch: RawBatch) -> pa.Table:
+    """Events or links with record numbers instead of positions in the batch."""
+    numbers = pa.array(batch.numbers[rows.column("row_number").to_numpy()])
+    return rows.set_column(0, rows.schema.field("row_number"), numbers)
 
 
 def _in_order(parts: list[pa.Table]) -> pa.Table:
@@ -228,23 +222,19 @@ def _in_order(parts: list[pa.Table]) -> pa.Table:
     return events.sort_by([("row_number", "ascending"), ("position", "ascending")])
 
 
-def _write_links(aside: Path, source: SourceFile, memory_mb: int) -> None:
-    """`links.parquet` from the rows just written: one for each distinct set of identifiers."""
-    rows = literal(str(aside / ("link_rows.parquet" if source.kind == "reference" else "events.parquet")))
+def _write_links(aside: Path, memory_mb: int) -> None:
+    """`links.parquet` from the rows just written: one for each distinct set of identifiers, mapping and day.
+
+    A day (UTC) is as exact as guards that count within windows of time need it.
+    """
+    rows = literal(str(aside / "link_rows.parquet"))
     links = aside / "links.parquet"
-    # A row with several events counts once. Where a row has one, sets are sorted after the first grouping: cheaper.
-    several = len(source.events) > 1
-    kept, count = ("list_sort(identifiers)", "count(DISTINCT row_number)") if several else ("identifiers", "count(*)")
     query = f"""
-        WITH sets AS (
-            SELECT {kept} AS kept, min(occurred_at) AS first_seen, max(occurred_at) AS last_seen, {count} AS rows,
-                arg_max({{'persona': persona, 'at': (occurred_at, row_number)}}, (occurred_at, row_number))
-                    FILTER (persona IS NOT NULL) AS persona
-            FROM read_parquet({rows}) WHERE len(identifiers) > 0 GROUP BY 1
-        )
-        SELECT list_sort(kept) AS identifiers, min(first_seen) AS first_seen, max(last_seen) AS last_seen,
-            CAST(sum(rows) AS BIGINT) AS rows, arg_max(persona.persona, persona.at) AS persona
-        FROM sets GROUP BY 1 ORDER BY 1"""
+        SELECT identifier_set, position, list_sort(any_value(identifiers)) AS identifiers, min(occurred_at) AS first_seen,
+            max(occurred_at) AS last_seen, count(*) AS rows,
+            arg_max(persona, (occurred_at, row_number)) FILTER (persona IS NOT NULL) AS persona
+        FROM read_parquet({rows}) GROUP BY identifier_set, position, epoch_us(occurred_at) // 86400000000
+        ORDER BY identifier_set, position, first_seen"""
     con = _spilling_connection(memory_mb, str(aside.parent / ".tmp-spill"))
     with pq.ParquetWriter(links, LINKS_SCHEMA, compression="zstd") as writer:
         for batch in con.sql(query).to_arrow_reader(_LINK_BATCH):

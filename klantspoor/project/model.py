@@ -84,26 +84,63 @@ class KeySource(Strict):
     file: str | None = Field(default=None, description="file that holds the key, relative to the project")
 
 
+class Cap(Strict):
+    """A limit that tells a shared identifier from one of a single person; a bare number counts over all time."""
+
+    most: int = Field(ge=1, description="this many are fine, more make the identifier shared")
+    within: Duration | None = Field(
+        default=None, description="counted in any stretch of time this long, such as 90 days; default: over all time"
+    )
+
+
+def _cap(value: object) -> object:
+    return {"most": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Limit = Annotated[Cap, BeforeValidator(_cap)]
+
+
 class IdentifierType(Strict):
     """One kind of identifier, how it is cleaned, and how far it may link."""
 
     priority: int = Field(ge=1, description="1 is the most trusted; an event belongs to its most trusted identifier")
-    normalise: Literal["none", "lower", "digits"] = Field(
-        default="none", description="lower: case-insensitive; digits: keep digits only; white space is always trimmed"
+    normalise: Literal["none", "lower", "digits", "email", "phone"] = Field(
+        default="none",
+        description="lower: case-insensitive; digits: keep digits only; email: an address, case-insensitive; phone: E.164,"
+        " see country; white space is always trimmed",
     )
-    at_most: dict[Name, Annotated[int, Field(ge=1)]] = Field(
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = Field(
+        default=None, description="whose telephone numbers are written without a country code: NL, BE, …"
+    )
+    block: list[str] = Field(
+        default=[], description="values that are nobody's, as glob patterns over the cleaned value: 'noreply@*', '000*'"
+    )
+    staff: list[str] = Field(default=[], description="values of the organisation's own people, as glob patterns")
+    test: list[str] = Field(default=[], description="values that testers use, as glob patterns: 'test@*'")
+    one_per_person: bool = Field(
+        default=False,
+        description="a person has at most one of these: where links would give them two, the least trusted link between"
+        " the two is left out",
+    )
+    at_most: dict[Name, Limit] = Field(
         default={},
         description="with how many different identifiers of another type one of these may be seen before it counts as"
-        " shared and links nobody, such as {customer: 1}",
+        " shared and links nobody, such as {customer: 1} or {customer: {most: 2, within: 90 days}}",
     )
-    at_most_persons: int | None = Field(
+    at_most_persons: Limit | None = Field(
         default=None,
-        ge=1,
         description="with how many persons, as more trusted identifiers tell them apart, one of these may be seen before"
         " it counts as shared",
     )
-    block: list[str] = Field(
-        default=[], description="values that are nobody's, as glob patterns over the cleaned value: 'test@*', '000*'"
+    when_shared: Literal["nobody", "split"] = Field(
+        default="nobody",
+        description="what at_most_persons does to a shared one. nobody: it is nobody's; split: it is each person's while"
+        " they alone are seen with it, as with a tablet on which now one and now another logs in",
+    )
+    between: Literal["nobody", "next", "previous"] = Field(
+        default="nobody",
+        description="whose one that several persons had in turn is between two of them: nobody's, the next one's, or"
+        " still the previous one's",
     )
 
 

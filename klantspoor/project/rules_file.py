@@ -9,7 +9,7 @@ from pathlib import PurePath
 from zoneinfo import available_timezones
 
 from klantspoor.errors import Problem, did_you_mean
-from klantspoor.project.model import Calendar, ProjectFile
+from klantspoor.project.model import Calendar, IdentifierType, ProjectFile
 from klantspoor.project.scope import Scope
 
 FILE = "klantspoor.yaml"
@@ -29,6 +29,7 @@ def check_file(scope: Scope) -> Iterator[Problem]:
     if not file.identifiers:
         yield Problem(FILE, "identifiers", "is empty", expected="an identifier type such as customer: {priority: 1}")
     for name, kind in file.identifiers.items():
+        yield from _identifier(name, kind)
         for other in kind.at_most:
             place = f"identifiers.{name}.at_most.{other}"
             if other == name:
@@ -37,6 +38,34 @@ def check_file(scope: Scope) -> Iterator[Problem]:
                 yield unknown(
                     FILE, place, "names an identifier type that is not declared", other, set(file.identifiers)
                 )
+
+
+def _identifier(name: str, kind: IdentifierType) -> Iterator[Problem]:
+    place = f"identifiers.{name}"
+    if kind.country is not None and kind.normalise != "phone":
+        yield Problem(FILE, f"{place}.country", "is for telephone numbers", expected="normalise: phone beside it")
+    if kind.country is not None and kind.country not in _countries():
+        yield unknown(FILE, f"{place}.country", "is no country with telephone numbers", kind.country, set(_countries()))
+    split = kind.when_shared == "split" or kind.between != "nobody"
+    if split and (kind.at_most_persons is None or kind.at_most_persons.most > 1):
+        key = "when_shared" if kind.when_shared == "split" else "between"
+        hint = "an identifier is divided among persons only where it is one person's at a time"
+        yield Problem(FILE, f"{place}.{key}", "needs a limit", expected="at_most_persons: 1 beside it", hint=hint)
+    if (
+        kind.between != "nobody"
+        and kind.when_shared != "split"
+        and getattr(kind.at_most_persons, "within", None) is None
+    ):
+        hint = "without either, one that several persons had is nobody's at any time"
+        expected = "when_shared: split, or at_most_persons with within"
+        yield Problem(FILE, f"{place}.between", "says nothing here", expected=expected, hint=hint)
+
+
+@lru_cache(maxsize=1)
+def _countries() -> frozenset[str]:
+    import phonenumbers
+
+    return frozenset(phonenumbers.SUPPORTED_REGIONS)
 
 
 def check_timezone(file: str, name: str) -> Iterator[Problem]:

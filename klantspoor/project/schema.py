@@ -9,6 +9,10 @@ from typing import Any
 from klantspoor.project.model import JourneyFile, ProjectFile, SourceFile, Strict
 
 _MODELS: dict[str, type[Strict]] = {"klantspoor": ProjectFile, "source": SourceFile, "journey": JourneyFile}
+_SHORT: dict[str, dict[str, Any]] = {
+    "ActivityMatcher": {"type": "string", "description": "an activity: a name, a glob or a /regular expression/"},
+    "Cap": {"type": "integer", "minimum": 1, "description": "this many, over all time"},
+}
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -29,9 +33,9 @@ def write_schemas(folder: Path) -> list[Path]:
 
 def _schema(kind: str) -> dict[str, Any]:
     schema = _MODELS[kind].model_json_schema()
-    matcher = schema.get("$defs", {}).get("ActivityMatcher")
-    if matcher is not None:
-        # The model reads a bare text as {activity: text}, which its own schema does not tell.
-        text = {"type": "string", "description": "an activity: a name, a glob or a /regular expression/"}
-        schema["$defs"]["ActivityMatcher"] = {"anyOf": [text, matcher], "description": matcher.get("description", "")}
+    # The models read these from a bare text or number as well, which their own schemas do not tell.
+    for name, short in _SHORT.items():
+        full = schema.get("$defs", {}).get(name)
+        if full is not None:
+            schema["$defs"][name] = {"anyOf": [short, full], "description": full.get("description", "")}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

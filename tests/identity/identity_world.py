@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ def project(folder: Path, identifiers: dict[str, Any]) -> Project:
     return Project(root=str(folder), file=file, sources={}, journeys={})
 
 
+def set_number(link: Link) -> int:
+    """One number for one set of identifiers, as intake gives (here by another rule)."""
+    text = " ".join(sorted({name.lstrip("!") for name in link}))
+    return int.from_bytes(sha256(text.encode()).digest()[:8], "big")
+
+
 def land(folder: Path, files: list[list[Link]]) -> None:
     """One ledger folder per file, in order."""
     ledger = Ledger(folder / "lake")
@@ -34,8 +41,14 @@ def land(folder: Path, files: list[list[Link]]) -> None:
         seen = NIGHT - timedelta(days=100 - number)
         rows = [
             {
+                "identifier_set": set_number(link),
+                "position": 1,
                 "identifiers": [
-                    {"type": kind.lstrip("!"), "identifier": value, "blocked": kind.startswith("!")}
+                    {
+                        "type": kind.lstrip("!"),
+                        "identifier": value,
+                        "guard": "blocked" if kind.startswith("!") else None,
+                    }
                     for kind, _, value in (text.partition(":") for text in link)
                 ],
                 "first_seen": seen,
@@ -53,7 +66,7 @@ def land(folder: Path, files: list[list[Link]]) -> None:
             record = FileRecord(
                 source="crm", file=f"{number}.csv", content_hash=f"{number:064x}", landed_at=seen, sequence=number,
                 file_status="used", dialect=None, rows_read=len(rows), rows_ignored=0, rows_reference=0,
-                rows_quarantined=0, events_made=0, times_resolved=0, anonymous_events=0, seconds=0.0, key_check="",
+                rows_quarantined=0, rows_erased=0, events_made=0, times_resolved=0, anonymous_events=0, seconds=0.0, key_check="",
             )  # fmt: skip
             ledger.add(aside, record)
 

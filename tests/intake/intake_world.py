@@ -67,8 +67,10 @@ class World:
         return Ledger(self.root / "lake").files()
 
     def events(self, index: int = -1) -> list[dict[str, Any]]:
+        """The events as read, each with its identifiers."""
         rows: list[dict[str, Any]] = pq.read_table(self.ledger[index].events).to_pylist()
-        return rows
+        held = {link["identifier_set"]: link["identifiers"] for link in self.links(index)} | {0: []}
+        return [row | {"identifiers": held[row["identifier_set"]]} for row in rows]
 
     def links(self, index: int = -1) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = pq.read_table(self.ledger[index].links).to_pylist()
