@@ -1,0 +1,257 @@
+"""The kernel of identity: evidence in, persons out, by linear passes over columns. No input or output here.
+
+The rule in words is docs/identity.md; a naive twin in plain Python, which shares no code with this, is
+`tests/identity/oracle.py`. Every part of the evidence that is not connected with another can be resolved alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from klantspoor.identity.evidence import Evidence, Extra, Ints, Mask, ordered_types
+from klantspoor.identity.guards import Crowd, Pairs, crowded, several
+from klantspoor.identity.joining import Constraint, Edges, Labels, Refused, join
+from klantspoor.project.model import IdentifierType
+
+PERSONS, GUARDED, SHARED, IN_TURN = 0, 1, 2, 3
+"""What an identifier is: some person's, nobody's by a list, nobody's as it is shared, several persons' in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capped:
+    """A decision of a cap: the `node` was seen with `total` others, `most` in a window if the cap has one."""
+
+    node: int
+    guard: str
+    other: str | None
+    total: int
+    most: int
+    in_turn: bool
+
+
+@dataclass(slots=True)
+class Assignment:
+    """Who is who.
+
+    Attributes:
+        label: (n) the person of each identifier, counted from 0; means nothing where `status` is not PERSONS.
+        status: (n) PERSONS, GUARDED, SHARED or IN_TURN.
+        anchor: (persons) the node that names each person: the one of the lowest sequence, then the most trusted.
+        set_person: (m) the person of each set: that of its most trusted identifier that is a person's; -1: nobody.
+        capped, refused: what the guards decided.
+        unmet: positions among the forced pairs of which an end is nobody's.
+    """
+
+    label: Labels
+    status: npt.NDArray[np.int8]
+    anchor: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    set_person: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    capped: list[Capped] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    unmet: list[int] = field(default_factory=list)
+
+
+def assign(evidence: Evidence, types: dict[str, IdentifierType]) -> Assignment:
+    """Persons from evidence.
+
+    Args:
+        evidence: with nodes numbered by the trust in `types`.
+        types: the project's identifier types by name.
+    """
+    return _Resolution(evidence, types).run()
+
+
+class _Resolution:
+    """One call of `assign`."""
+
+    def __init__(self, evidence: Evidence, types: dict[str, IdentifierType]) -> None:
+        self._evidence = evidence
+        self._types = ordered_types(types)
+        self._number = {name: number for number, (name, _) in enumerate(self._types)}
+        self._priority = np.array([kind.priority for _, kind in self._types], np.int64)
+        self._set = evidence.set_of_member()
+        self._seen = evidence.first_seen()
+        status = np.where(evidence.guarded, GUARDED, PERSONS).astype(np.int8)
+        self._made = Assignment(np.arange(evidence.nodes, dtype=np.int64), status)
+        self._linked = np.zeros(len(self._types), np.bool_)
+
+    def run(self) -> Assignment:
+        made = self._made
+        if self._evidence.nodes == 0:
+            made.set_person = np.full(self._evidence.sets, -1, np.int64)
+            return made
+        self._cap()
+        self._link([number for number, (_, kind) in enumerate(self._types) if kind.at_most_persons is None])
+        for number, (_, kind) in enumerate(self._types):
+            if kind.at_most_persons is not None:
+                self._cap_persons(number, kind)
+                self._link([number])
+        self._name()
+        ends = (self._evidence.forced.left, self._evidence.forced.right)
+        made.unmet = np.flatnonzero((made.status[ends[0]] != PERSONS) | (made.status[ends[1]] != PERSONS)).tolist()
+        return made
+
+    # --- guards
+
+    def _alive(self) -> Mask:
+        """(members) whether each member of a set is still some person's."""
+        return np.asarray(self._made.status[self._evidence.member] == PERSONS)
+
+    def _cap(self) -> None:
+        """`at_most`: what was seen with too many identifiers of another type is shared. All caps look at the same state."""
+        alive = self._alive()
+        kinds = self._evidence.kind[self._evidence.member]
+        found: list[Capped] = []
+        for number, (_, kind) in enumerate(self._types):
+            for other, cap in sorted(kind.at_most.items()):
+                pairs = self._beside(alive & (kinds == number), alive & (kinds == self._number[other]))
+                crowd = crowded(self._evidence, pairs, cap)
+                found += self._told(crowd, "at_most", other, in_turn=False)
+        self._made.capped += found
+        self._made.status[[one.node for one in found]] = SHARED
+
+    def _beside(self, these: Mask, those: Mask) -> Pairs:
+        """Every pair of one member of `these` and one of `those` in the same set."""
+        member, held = self._evidence.member, self._set
+        first = np.flatnonzero(these)
+        other_set, other = held[those], member[those]
+        begin = np.searchsorted(other_set, held[first])
+        count = np.searchsorted(other_set, held[first], side="right") - begin
+        if (count <= 1).all():
+            some = count == 1
+            return Pairs(member[first[some]], other[begin[some]], held[first[some]])
+        repeated = np.repeat(first, count)
+        offset = np.arange(len(repeated)) - np.repeat(np.cumsum(count) - count, count)
+        return Pairs(member[repeated], other[np.repeat(begin, count) + offset], held[repeated])
+
+    def _cap_persons(self, number: int, kind: IdentifierType) -> None:
+        """`at_most_persons`: an identifier is held against the persons that more trusted ones make."""
+        cap = kind.at_most_persons
+        assert cap is not None  # noqa: S101 - the caller has looked
+        pairs = self._holders(number)
+        node, total = several(pairs, cap.most)
+        if len(node) == 0:
+            return
+        crowd = crowded(self._evidence, pairs, cap)
+        split = kind.when_shared == "split"
+        found = self._told(crowd, "at_most_persons", None, in_turn=split)
+        # Several persons, but never at once: it passed from one to the next.
+        passed = ~np.isin(node, crowd.node)
+        found += self._told(Crowd(node[passed], total[passed], total[passed]), "at_most_persons", None, in_turn=True)
+        self._made.capped += found
+        for one in found:
+            self._made.status[one.node] = IN_TURN if one.in_turn else SHARED
+
+    def _holders(self, number: int) -> Pairs:
+        """Each identifier of the type with the person of the most trusted identifier in each of its sets."""
+        hub = self._hubs(self._linked)
+        mine = np.flatnonzero(self._alive() & (self._evidence.kind[self._evidence.member] == number))
+        held = self._set[mine]
+        known = hub[held] >= 0
+        return Pairs(self._evidence.member[mine[known]], self._made.label[hub[held[known]]], held[known])
+
+    @staticmethod
+    def _told(crowd: Crowd, guard: str, other: str | None, *, in_turn: bool) -> list[Capped]:
+        rows = zip(crowd.node.tolist(), crowd.total.tolist(), crowd.most.tolist(), strict=True)
+        return [Capped(node, guard, other, total, most, in_turn) for node, total, most in rows]
+
+    # --- links
+
+    def _hubs(self, kinds: Mask) -> Ints:
+        """(m) the most trusted identifier of each set among the types for which `kinds` holds; -1: none."""
+        fit = self._alive() & kinds[self._evidence.kind[self._evidence.member]]
+        at, node = self._set[fit], self._evidence.member[fit]
+        first = np.ones(len(at), np.bool_)
+        first[1:] = at[1:] != at[:-1]
+        hub = np.full(self._evidence.sets, -1, np.int64)
+        hub[at[first]] = node[first]
+        return hub
+
+    def _link(self, numbers: list[int]) -> None:
+        """Lets identifiers of some types link: first what a steward says, then what was seen, then what is likely."""
+        before = self._linked.copy()
+        self._linked[numbers] = True
+        new = self._linked & ~before
+        keep_apart = self._forbidden()
+        self._join(self._extra(self._evidence.forced, new), keep_apart)
+        constraints = [*keep_apart, *self._unique()]
+        if before.any() and all(self._one_person(number) for number in numbers):
+            constraints.append(self._no_merge(before))
+        self._join(self._seen_together(new), constraints)
+        self._join(self._extra(self._evidence.fuzzy, new), [*keep_apart, *self._unique()])
+
+    def _join(self, edges: Edges, constraints: list[Constraint]) -> None:
+        if len(edges.u):
+            self._made.label, refused = join(self._made.label, edges, self._of_groups(constraints))
+            if len(refused.u):
+                self._made.refused.append(refused)
+
+    def _of_groups(self, constraints: list[Constraint]) -> list[Constraint]:
+        """Constraints over nodes as constraints over the groups that they are in now."""
+        return [Constraint(c.name, self._made.label[c.group], c.value) for c in constraints]
+
+    def _one_person(self, number: int) -> bool:
+        cap = self._types[number][1].at_most_persons
+        return cap is not None and cap.most == 1
+
+    def _seen_together(self, new: Mask) -> Edges:
+        """From the most trusted identifier of each set to the others, where one of the two is of a new type."""
+        hub = self._hubs(self._linked)
+        kinds = self._evidence.kind
+        fit = self._alive() & self._linked[kinds[self._evidence.member]]
+        held, v = self._set[fit], self._evidence.member[fit]
+        u = hub[held]
+        use = (u != v) & (new[kinds[u]] | new[kinds[v]])
+        u, v, held = u[use], v[use], held[use]
+        return Edges(u, v, (self._priority[kinds[v]], self._priority[kinds[u]], self._seen[held]))
+
+    def _extra(self, pairs: Extra, new: Mask) -> Edges:
+        """A steward's or likely pairs, both ends of which can link by now and one only now."""
+        kinds, status = self._evidence.kind, self._made.status
+        u, v = np.minimum(pairs.left, pairs.right), np.maximum(pairs.left, pairs.right)
+        use = self._linked[kinds[u]] & self._linked[kinds[v]] & (new[kinds[u]] | new[kinds[v]])
+        use &= (status[u] == PERSONS) & (status[v] == PERSONS) & (u != v)
+        return Edges(u[use], v[use], (-pairs.weight[use],))
+
+    def _forbidden(self) -> list[Constraint]:
+        pairs = zip(self._evidence.forbidden.left.tolist(), self._evidence.forbidden.right.tolist(), strict=True)
+        values = np.array([0, 1], np.int64)
+        return [
+            Constraint(f"forbidden {number}", np.array([left, right], np.int64), values)
+            for number, (left, right) in enumerate(pairs)
+            if left != right
+        ]
+
+    def _unique(self) -> list[Constraint]:
+        """`one_per_person`, once a steward's pairs are joined: what those put together counts as one."""
+        made = []
+        for number, (name, kind) in enumerate(self._types):
+            if kind.one_per_person and self._linked[number]:
+                nodes = np.flatnonzero((self._evidence.kind == number) & (self._made.status == PERSONS))
+                made.append(Constraint(f"one_per_person {name}", nodes, self._made.label[nodes]))
+        return made
+
+    def _no_merge(self, before: Mask) -> Constraint:
+        """What may be one person's only must not make one person of two."""
+        nodes = np.flatnonzero(before[self._evidence.kind] & (self._made.status == PERSONS))
+        return Constraint("at_most_persons", nodes, self._made.label[nodes])
+
+    # --- persons
+
+    def _name(self) -> None:
+        """Numbers the persons, finds their anchors, and gives each set its person."""
+        made, evidence = self._made, self._evidence
+        alive = np.flatnonzero(made.status == PERSONS)
+        used, label = np.unique(made.label[alive], return_inverse=True)
+        made.label = np.full(evidence.nodes, -1, np.int64)
+        made.label[alive] = label
+        # Sequence first, then the node's number, which is its trust: both in one whole number.
+        key = evidence.sequence[alive] * evidence.nodes + alive
+        best = np.full(len(used), np.iinfo(np.int64).max, np.int64)
+        np.minimum.at(best, label, key)
+        made.anchor = best % evidence.nodes
+        hub = self._hubs(np.ones(len(self._types), np.bool_))
+        made.set_person = np.where(hub >= 0, made.label[hub], -1)
