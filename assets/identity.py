@@ -9,7 +9,7 @@ from assets.reporting import made, rows_of, step
 from assets.specs import table_specs
 from pipelines.resources import Night
 
-TABLES = ("identities", "identity_audit")
+TABLES = ("identities", "identity_audit", "person_aliases")
 
 
 @dg.multi_asset(name="identity", specs=table_specs(*TABLES))

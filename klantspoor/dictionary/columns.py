@@ -44,6 +44,19 @@ OUTCOMES = ("achieved", "failed", "unknown")
 INITIATORS = ("customer", "organisation", "system", "partner")
 VISIBILITIES = ("visible", "internal", "unknown")
 INSTRUMENTS = ("nps", "csat", "ces", "review")
+IDENTITY_GUARDS = (
+    "blocked",
+    "invalid",
+    "staff",
+    "test",
+    "steward",
+    "at_most",
+    "at_most_persons",
+    "one_per_person",
+    "forbidden",
+)
+IDENTITY_RULES = ("anchor", "linked", "in_turn")
+ALIAS_REASONS = ("merged", "nobodys")
 FILE_STATUSES = ("used", "quarantined")
 QUARANTINE_REASONS = (
     "unreadable_file",
@@ -133,6 +146,11 @@ _ALL = (
     _code("visibility_rule", "which rule decided the visibility"),
     _text("person_id", "the person: 16 hexadecimal digits, a keyed hash of their oldest identifier"),
     _text(
+        "known_person_id",
+        "the person that the event was known to belong to in the night that first published it; `person_aliases` says"
+        " who that is now",
+    ),
+    _text(
         "account_id",
         "the role the person is in (a contract, a household, a business): a pseudonym of 16 hexadecimal digits",
     ),
@@ -145,13 +163,21 @@ _ALL = (
     # identity
     _code("identifier_type", "kind of identifier, as in klantspoor.yaml"),
     _text("identifier", "pseudonym of the identifier: 24 hexadecimal digits of a keyed hash"),
-    _instant("valid_from", "first time the identifier was seen"),
-    _instant("valid_to", "last time the identifier was seen"),
-    _code("rule", "why it is held to be that person's"),
+    _instant(
+        "valid_from", "since when it is known to be that person's: first time seen, or the beginning of their turn"
+    ),
+    _instant("valid_to", "until when it is known to be: last time seen, or the end of their turn"),
+    _text("rule", "why it is held to be that person's (docs/identity.md)", IDENTITY_RULES),
     _text("evidence", "what it rests on"),
-    _instant("decided_at", "the night's as_of"),
-    _code("guard", "which guard decided: blocked or shared"),
+    _instant("decided_at", "as_of of the first night in which it was decided so"),
+    _text("guard", "which guard decided (docs/identity.md)", IDENTITY_GUARDS),
+    _count("audit_number", "its number among the decisions of that guard about the identifier, from 1", 1),
+    _code("other_type", "kind of the identifier at the other end of the link"),
+    _text("other_identifier", "pseudonym of the identifier at the other end of the link"),
     _code("decision", "what it decided"),
+    _text("former_person_id", "an id under which earlier versions know the person"),
+    _instant("since", "as_of of the night since which the former id stands for that person"),
+    _text("why", "why the id is no longer used", ALIAS_REASONS),
     _text("reason", "why"),
     # intake
     _text("file", "the landing file, relative to the landing folder"),

@@ -13,9 +13,9 @@ import pyarrow as pa
 from klantspoor.dictionary import TABLES
 from klantspoor.events.dedupe import find_winners, load_raw, row_outcomes
 from klantspoor.events.kinds import number_kinds
-from klantspoor.identity.resolve import ledger_files
+from klantspoor.identity.encode import ledger_files
 from klantspoor.intake.ledger import Ledger
-from klantspoor.lake import Lake, Staging
+from klantspoor.lake import Lake, Staging, Version
 from klantspoor.lake.connection import limited
 from klantspoor.project.model import Project
 
@@ -46,7 +46,7 @@ def case_key_names(project: Project) -> list[str]:
 def build(project: Project, lake: Lake, staging: Staging) -> EventsReport:
     """Writes `events`, `intake`, `quarantine` and the folder `canonical/` of docs/architecture.md.
 
-    Needs `canonical/persons.parquet` from the identity stage.
+    Needs `canonical/sets.parquet` and `turns.parquet` from the identity stage.
 
     Raises:
         ConfigError: the journey files contradict themselves about an activity (R3).
@@ -59,10 +59,11 @@ def build(project: Project, lake: Lake, staging: Staging) -> EventsReport:
             files = _no_files(staging, keys)
         load_raw(connection, files, keys)
         find_winners(connection)
-        _winners(connection, staging, keys, files)
+        _winners(connection, staging, keys)
         number_kinds(connection, project, staging)
         intake = _intake(connection, lake)
         staging.write("intake", intake)
+        _known(connection, lake.current())
         _write_events(connection, staging)
         _write_canonical(connection, staging, keys)
         _write_personas(connection, staging, files)
@@ -116,21 +117,9 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, lake: Lake, staging: Stag
     return staging.write("quarantine", table.to_arrow_table().select(list(TABLES["quarantine"].names)))
 
 
-def _winners(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: list[str], files: pa.Table) -> None:
-    """`found`: the events, each with its person: that of its most trusted identifier that is somebody's, null without one.
-
-    Distinct sets of identifiers are resolved, not events.
-    """
-    persons = str(staging.work("canonical") / "persons.parquet")
-    connection.execute(
-        """CREATE TEMP TABLE sets AS
-           WITH held AS (SELECT DISTINCT identifier_set, unnest(identifiers) AS i FROM read_parquet($links))
-           SELECT h.identifier_set, arg_min(p.person_id, (p.priority, p.identifier_type, p.identifier)) AS person_id
-           FROM held h JOIN read_parquet($persons) p
-             ON p.identifier_type = h.i."type" AND p.identifier = h.i.identifier AND h.i.guard IS NULL
-           GROUP BY h.identifier_set""",
-        {"persons": persons, "links": files["links"].to_pylist()},
-    )
+def _winners(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: list[str]) -> None:
+    """`found`: the events, each with its person: that of its set of identifiers, or whoever's turn it was at the time."""
+    folder = staging.work("canonical")
     case = "".join(f', r."key_{name}"' for name in keys)
     connection.execute(
         f"""CREATE TEMP TABLE found AS
@@ -138,8 +127,23 @@ def _winners(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: list
                    r.activity, r.channel, r.initiator, r.team, r.topic, r.outcome, r.persona, r.declared_visibility,
                    r.account_id, r.attributes, r.sequence AS file_sequence, r.row_number, r.position, r.tie_order,
                    CASE WHEN r.score IS NOT NULL THEN r.instrument END AS instrument, r.score, r.score_0_100,
-                   s.person_id{case}
-            FROM raw r ANTI JOIN losers USING (sequence, row_number, position) LEFT JOIN sets s USING (identifier_set)"""
+                   coalesce(s.person_id, t.person_id) AS person_id{case}
+            FROM raw r ANTI JOIN losers USING (sequence, row_number, position)
+            LEFT JOIN read_parquet($sets) s USING (identifier_set)
+            LEFT JOIN read_parquet($turns) t ON t.identifier_set = r.identifier_set
+                 AND epoch_us(r.occurred_at) BETWEEN t.since AND t.until""",
+        {"sets": str(folder / "sets.parquet"), "turns": str(folder / "turns.parquet")},
+    )
+
+
+def _known(connection: duckdb.DuckDBPyConnection, before: Version | None) -> None:
+    """`known` (event_id, known_person_id): events of the version before, and whose they were known to be at first."""
+    connection.execute("CREATE TEMP TABLE known (event_id VARCHAR, known_person_id VARCHAR)")
+    if before is None or not before.has("person_aliases"):
+        return
+    connection.execute(
+        "INSERT INTO known SELECT event_id, known_person_id FROM read_parquet($path, hive_partitioning = false)",
+        {"path": before.glob("events")},
     )
 
 
@@ -148,7 +152,7 @@ def _intake(connection: duckdb.DuckDBPyConnection, lake: Lake) -> pa.Table:
     records = [file.record for file in Ledger(lake.root).files()]
     fields = (
         "sequence", "source", "file", "content_hash", "landed_at", "file_status", "dialect", "rows_read", "rows_ignored",
-        "rows_reference", "rows_quarantined", "events_made", "times_resolved", "anonymous_events",
+        "rows_reference", "rows_quarantined", "rows_erased", "events_made", "times_resolved", "anonymous_events",
     )  # fmt: skip
     types = {"landed_at": pa.timestamp("us", tz="UTC")} | dict.fromkeys(
         ("source", "file", "content_hash", "file_status", "dialect"), pa.string()
@@ -159,9 +163,9 @@ def _intake(connection: duckdb.DuckDBPyConnection, lake: Lake) -> pa.Table:
     )
     connection.register("outcomes", row_outcomes(connection))
     table = connection.sql(
-        """SELECT r.* EXCLUDE (rows_ignored, rows_reference, rows_quarantined), rows_reference AS reference,
+        """SELECT r.* EXCLUDE (rows_ignored, rows_reference, rows_quarantined, rows_erased), rows_reference AS reference,
                   rows_ignored AS ignored, rows_quarantined AS quarantined, coalesce(o.used, 0) AS used,
-                  coalesce(o.duplicates, 0) AS duplicates, coalesce(o.superseded, 0) AS superseded, 0::BIGINT AS erased
+                  coalesce(o.duplicates, 0) AS duplicates, coalesce(o.superseded, 0) AS superseded, r.rows_erased AS erased
            FROM records r LEFT JOIN outcomes o USING (sequence) ORDER BY sequence"""
     ).to_arrow_table()
     return table.select(list(TABLES["intake"].names))
@@ -171,7 +175,10 @@ def _write_events(connection: duckdb.DuckDBPyConnection, staging: Staging) -> No
     """`events`, by month and then person, so that batches reach the writer almost one month at a time."""
     columns = ", ".join(TABLES["events"].names)
     reader = connection.sql(
-        f"""SELECT {columns} FROM winners JOIN (SELECT kind, visibility, visibility_rule FROM kinds) USING (kind)
+        f"""SELECT {columns} FROM (
+                SELECT w.*, k.visibility, k.visibility_rule,
+                       CASE WHEN b.event_id IS NULL THEN w.person_id ELSE b.known_person_id END AS known_person_id
+                FROM winners w JOIN kinds k USING (kind) LEFT JOIN known b ON b.event_id = w.event_id)
             ORDER BY year(occurred_at) * 12 + month(occurred_at), person_id, occurred_at, event_id"""
     ).to_arrow_reader(_BATCH)
     with staging.writer("events") as writer:
@@ -210,19 +217,16 @@ def _write_personas(connection: duckdb.DuckDBPyConnection, staging: Staging, fil
     folder = staging.work("canonical")
     connection.execute(
         """COPY (
-            WITH said AS (
-                SELECT r.identifiers, r.persona, r.last_seen, f.sequence
+            WITH held AS (
+                SELECT s.person_id, r.persona, r.last_seen, f.sequence
                 FROM read_parquet($links, filename = true) r JOIN ledger_files f ON f.links = r.filename
-                WHERE r.persona IS NOT NULL),
-            held AS (
-                SELECT p.person_id, s.persona, s.last_seen, s.sequence
-                FROM (SELECT *, unnest(identifiers) AS i FROM said) s JOIN read_parquet($persons) p
-                  ON p.identifier_type = s.i."type" AND p.identifier = s.i.identifier AND s.i.guard IS NULL)
+                JOIN read_parquet($sets) s USING (identifier_set)
+                WHERE r.persona IS NOT NULL)
             SELECT ('0x' || person_id)::UBIGINT AS person, arg_max(persona, (last_seen, sequence, persona)) AS persona
             FROM held GROUP BY person_id ORDER BY person) TO $path (FORMAT parquet, COMPRESSION zstd)""",
         {
             "links": files["links"].to_pylist(),
-            "persons": str(folder / "persons.parquet"),
+            "sets": str(folder / "sets.parquet"),
             "path": str(folder / "personas.parquet"),
         },
     )

@@ -1,8 +1,6 @@
-"""Persons from the ledger's links: guards first, then connected components.
+"""The stage `identity`: from the ledger's evidence to who is who, as tables and for the stages after it.
 
-An identifier is known by its type and pseudonym only. Two rules keep strangers apart: a *blocked* identifier is nobody's,
-and a *shared* one (seen with more identifiers of another type, or with more persons, than its type allows) links nobody.
-What is known of a shared identifier alone stays anonymous: it may be any of those who share it.
+What is decided is in `klantspoor.identity.kernel`; here it is asked, named and written down.
 """
 
 from __future__ import annotations
@@ -12,15 +10,19 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from klantspoor.dictionary import TABLES
 from klantspoor.errors import LakeError
-from klantspoor.intake.ledger import Ledger
-from klantspoor.lake import Lake, Staging
+from klantspoor.identity.aliases import person_aliases
+from klantspoor.identity.audit import identity_audit
+from klantspoor.identity.decisions import in_force, read_decisions
+from klantspoor.identity.encode import encode, ledger_files
+from klantspoor.identity.evidence import Evidence, ordered_types
+from klantspoor.identity.kernel import GUARDED, IN_TURN, PERSONS, SHARED, Assignment, assign
+from klantspoor.identity.turns import RULES, Turns, turns
+from klantspoor.intake.evidence import linkage_evidence
+from klantspoor.lake import Lake, Staging, Version
 from klantspoor.lake.connection import limited
 from klantspoor.project.model import Project
 
@@ -31,257 +33,179 @@ class IdentityReport:
 
     identifiers: int
     persons: int
-    blocked: int
+    guarded: int
     shared: int
+    in_turn: int
+    links_left_out: int
     largest: int
 
 
-def ledger_files(lake_root: Path) -> pa.Table:
-    """One row per file of the ledger that could be used: sequence, source, and the paths of its parts."""
-    files = [file for file in Ledger(lake_root).files() if file.record.file_status == "used"]
-    return pa.table(
-        {
-            "sequence": pa.array([file.record.sequence for file in files], pa.int64()),
-            "source": pa.array([file.record.source for file in files], pa.string()),
-            "events": pa.array([str(file.events) for file in files], pa.string()),
-            "links": pa.array([str(file.links) for file in files], pa.string()),
-        }
-    )
-
-
 def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
-    """Derives persons from all evidence in the ledger.
+    """Derives persons from all evidence in the ledger and the decisions of stewards.
 
-    Writes the tables `identities` and `identity_audit`, and `canonical/persons.parquet`: identifier_type, identifier,
-    person_id (16 hex), priority (of its type, 1 is the most trusted); blocked and shared identifiers are not in it.
+    Writes the tables `identities`, `identity_audit` and `person_aliases`, and for the stages after it
+    `canonical/sets.parquet` (identifier_set, person_id: whose an event with these identifiers is) and
+    `canonical/turns.parquet` (identifier_set, since, until, person_id: whose it is at that time, both ends included).
 
     Raises:
+        ConfigError: the file of decisions is damaged.
         LakeError: where two persons would get one id (as good as impossible: 64 bits of a keyed hash).
     """
-    files = ledger_files(lake.root)
-    with limited(project.file.limits.memory_mb, staging.work("scratch")) as connection:
-        _load_links(connection, files)
-        _load_types(connection, project)
-        _guard(connection)
-        _number_nodes(connection)
-        largest = _link(connection, project)
-        _name_persons(connection)
-        clash = _one(connection, "SELECT count(*) - count(DISTINCT person_id) FROM persons")
-        if clash:
-            raise LakeError(f"{clash} persons would share their id with another; report this with the ledger's size")
-        target = staging.work("canonical") / "persons.parquet"
-        connection.execute(
-            """COPY (SELECT n.identifier_type, n.identifier, p.person_id, n.priority
-                     FROM nodes n JOIN persons p USING (component) ORDER BY ALL) TO $path (FORMAT parquet, COMPRESSION zstd)""",
-            {"path": str(target)},
-        )
-        staging.write("identities", _identities(connection))
-        staging.write("identity_audit", _audit(connection, staging))
-        return IdentityReport(
-            identifiers=_one(connection, "SELECT count(*) FROM seen"),
-            persons=_one(connection, "SELECT count(*) FROM persons"),
-            blocked=_one(connection, "SELECT count(*) FROM seen WHERE guard IS NOT NULL"),
-            shared=_one(connection, "SELECT count(*) FROM shared"),
-            largest=largest,
-        )
-
-
-def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
-    # Fetched to the end: DuckDB keeps an unfinished result's connection busy.
-    return int(connection.execute(sql).fetchall()[0][0])
-
-
-def _load_links(connection: duckdb.DuckDBPyConnection, files: pa.Table) -> None:
-    """`links`: one row per link row and identifier in it; `seen`: one row per identifier."""
-    connection.register("ledger_files", files)
-    if len(files):
-        connection.execute(
-            """CREATE TEMP TABLE raw_links AS
-               SELECT row_number() OVER () AS link, f.sequence, f.source, r.identifiers, r.first_seen, r.last_seen, r.rows
-               FROM read_parquet($paths, filename = true) r JOIN ledger_files f ON f.links = r.filename""",
-            {"paths": files["links"].to_pylist()},
-        )
-    else:
-        connection.execute(
-            """CREATE TEMP TABLE raw_links (link BIGINT, sequence BIGINT, source VARCHAR, identifiers
-               STRUCT("type" VARCHAR, identifier VARCHAR, guard VARCHAR)[], first_seen TIMESTAMPTZ,
-               last_seen TIMESTAMPTZ, rows BIGINT)"""
-        )
-    connection.execute(
-        """CREATE TEMP TABLE links AS
-           SELECT link, sequence, source, first_seen, last_seen, rows, i."type" AS identifier_type, i.identifier, i.guard
-           FROM (SELECT * EXCLUDE (identifiers), unnest(identifiers) AS i FROM raw_links)"""
-    )
-    connection.execute(
-        """CREATE TEMP TABLE seen AS
-           SELECT identifier_type, identifier, min(guard) AS guard, min(sequence) AS sequence,
-                  min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(rows)::BIGINT AS rows,
-                  string_agg(DISTINCT source, ', ' ORDER BY source) AS sources
-           FROM links GROUP BY ALL"""
-    )
-
-
-def _load_types(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
     types = project.file.identifiers
-    caps = [(name, other, cap.most) for name, kind in types.items() for other, cap in kind.at_most.items()]
-    connection.register(
-        "types",
-        pa.table({"identifier_type": list(types), "priority": [kind.priority for kind in types.values()]}),
+    files = ledger_files(lake.root)
+    decisions = in_force(read_decisions(Path(project.root)))
+    with limited(project.file.limits.memory_mb, staging.work("scratch")) as connection:
+        evidence = encode(connection, files, staging.work("scratch"), types, decisions, linkage_evidence(lake.root))
+        made = assign(evidence, types)
+        _name_persons(connection, made)
+        took_turns = _turns(connection, evidence, made, project)
+        _write_sets(connection, staging, evidence, made, took_turns)
+        staging.write("identities", _identities(connection, evidence, made))
+        before = lake.current()
+        staging.write(
+            "identity_audit", identity_audit(connection, evidence, made, types, staging.as_of, _earlier(before))
+        )
+        staging.write("person_aliases", person_aliases(connection, staging.as_of, _earlier(before)))
+    return IdentityReport(
+        identifiers=evidence.nodes,
+        persons=len(made.anchor),
+        guarded=int((made.status == GUARDED).sum()),
+        shared=int((made.status == SHARED).sum()),
+        in_turn=int((made.status == IN_TURN).sum()),
+        links_left_out=sum(len(refused.u) for refused in made.refused),
+        largest=int(np.bincount(made.label[made.status == PERSONS]).max(initial=0)),
     )
+
+
+def _earlier(before: Version | None) -> Version | None:
+    """The version before, as far as it knows these tables: one of older software does not."""
+    return before if before is not None and before.has("person_aliases") else None
+
+
+def _name_persons(connection: duckdb.DuckDBPyConnection, made: Assignment) -> None:
+    """`persons` (person, node, person_id): the id is made from the anchor, so a merge keeps the oldest, and a rebuild all.
+
+    The pseudonym is a keyed hash, and so is what is made from it.
+
+    Raises:
+        LakeError: where two would be the same.
+    """
     connection.register(
-        "caps",
+        "anchors", pa.table({"person": np.arange(len(made.anchor), dtype=np.int64), "node": made.anchor})
+    )
+    connection.execute(
+        """CREATE TEMP TABLE persons AS
+           SELECT a.person, a.node, substr(sha256('person' || chr(31) || t.identifier_type || chr(31) || n.identifier), 1, 16)
+                  AS person_id
+           FROM anchors a JOIN nodes n USING (node) JOIN types t USING (kind)"""
+    )
+    [(clash,)] = connection.execute("SELECT count(*) - count(DISTINCT person_id) FROM persons").fetchall()
+    if clash:
+        raise LakeError(f"{clash} persons would share their id with another; report this with the ledger's size")
+
+
+def _turns(connection: duckdb.DuckDBPyConnection, evidence: Evidence, made: Assignment, project: Project) -> Turns:
+    """Whose the identifiers were that several persons had in turn, from every event that carried one and says whose it is."""
+    mine = np.flatnonzero(made.status[evidence.member] == IN_TURN)
+    held = evidence.set_of_member()[mine]
+    said = made.set_person[held] >= 0
+    connection.register(
+        "sightings",
         pa.table(
             {
-                "identifier_type": pa.array([cap[0] for cap in caps], pa.string()),
-                "other": pa.array([cap[1] for cap in caps], pa.string()),
-                "most": pa.array([cap[2] for cap in caps], pa.int64()),
+                "set_number": held[said],
+                "node": evidence.member[mine[said]],
+                "person": made.set_person[held[said]],
             }
         ),
     )
-
-
-def _guard(connection: duckdb.DuckDBPyConnection) -> None:
-    """`shared`: identifiers seen with more identifiers of another type than their type allows."""
     connection.execute(
-        """CREATE TEMP TABLE shared AS
-           WITH beside AS (
-               SELECT a.identifier_type, a.identifier, c.other, c.most, count(DISTINCT b.identifier) AS found
-               FROM links a JOIN caps c USING (identifier_type)
-               JOIN links b ON b.link = a.link AND b.identifier_type = c.other AND b.guard IS NULL
-               WHERE a.guard IS NULL GROUP BY ALL)
-           SELECT identifier_type, identifier,
-                  string_agg('seen with ' || found || ' identifiers of type ' || other || ', at most ' || most, '; '
-                             ORDER BY other) AS reason
-           FROM beside WHERE found > most GROUP BY ALL"""
+        """CREATE TEMP TABLE sighted AS
+           SELECT n.identifier_set, s.node, s.person FROM sightings s JOIN set_numbers n USING (set_number)"""
     )
-
-
-def _number_nodes(connection: duckdb.DuckDBPyConnection) -> None:
-    """`nodes`: every identifier that somebody may have, numbered by trust and then pseudonym."""
-    connection.execute(
-        """CREATE TEMP TABLE numbered AS
-           SELECT row_number() OVER (ORDER BY t.priority, s.identifier_type, s.identifier) - 1 AS node,
-                  s.identifier_type, s.identifier, s.sequence, s.first_seen, s.last_seen, s.rows, s.sources, t.priority
-           FROM seen s JOIN types t USING (identifier_type) ANTI JOIN shared USING (identifier_type, identifier)
-           WHERE s.guard IS NULL"""
-    )
-
-
-def _link(connection: duckdb.DuckDBPyConnection, project: Project) -> int:
-    """`nodes` with their component; returns the size of the largest.
-
-    Types that are limited to a number of persons come in one by one, the more trusted first, each held against the
-    persons that the types before it make: so a tablet on which one person logs in and another leaves an e-mail address
-    merges nobody.
-    """
-    types = project.file.identifiers
-    limited_types = sorted(
-        (kind.priority, name, kind.at_most_persons.most)
-        for name, kind in types.items()
-        if kind.at_most_persons is not None
-    )
-    linking = [name for name, kind in types.items() if kind.at_most_persons is None]
-    component = _components(connection, linking)
-    for _, name, most in limited_types:
-        _guard_persons(connection, name, most, linking, component)
-        linking.append(name)
-        component = _components(connection, linking)
-    _register_labels(connection, component)
-    connection.execute("CREATE TEMP TABLE nodes AS SELECT * FROM numbered JOIN labels USING (node)")
-    connection.unregister("labels")
-    [(largest,)] = connection.execute(
-        "SELECT max(n) FROM (SELECT count(*) AS n FROM nodes GROUP BY component)"
+    [(sets,)] = connection.execute("SELECT count(*) FROM sighted").fetchall()
+    files = connection.execute(
+        """SELECT DISTINCT f.events FROM ledger_files f JOIN evidence e USING (sequence) SEMI JOIN sighted USING (identifier_set)
+           WHERE NOT f.is_reference ORDER BY ALL"""
     ).fetchall()
-    return int(largest or 0)
-
-
-def _components(connection: duckdb.DuckDBPyConnection, linking: list[str]) -> npt.NDArray[np.int32]:
-    """The component of each node (n), linked by identifiers of the types `linking` only."""
-    edges = connection.execute(
-        """WITH used AS (
-               SELECT l.link, n.node FROM links l JOIN numbered n USING (identifier_type, identifier)
-               WHERE identifier_type IN (SELECT unnest($types))),
-           hub AS (SELECT link, min(node) AS hub FROM used GROUP BY link)
-           SELECT DISTINCT hub, node FROM used JOIN hub USING (link) WHERE hub <> node""",
-        {"types": linking},
+    events = (
+        """SELECT s.node, s.person, epoch_us(r.occurred_at) AS "at"
+           FROM read_parquet($paths, union_by_name = true) r JOIN sighted s USING (identifier_set) UNION ALL"""
+        if sets and files
+        else ""
+    )
+    seen = connection.execute(
+        f"""SELECT DISTINCT node, "at", person FROM ({events}
+                SELECT s.node, s.person, unnest([epoch_us(e.first_seen), epoch_us(e.last_seen)]) AS "at"
+                FROM evidence e JOIN sighted s USING (identifier_set) JOIN ledger_files f USING (sequence)
+                WHERE f.is_reference)""",
+        {"paths": [path for (path,) in files]} if events else {},
     ).fetchnumpy()
-    # Identifiers found to be shared have left `numbered`, but their numbers stay theirs.
-    count = _one(connection, "SELECT coalesce(max(node) + 1, 0) FROM numbered")
-    if not count:
-        return np.empty(0, dtype=np.int32)
-    ones = np.ones(len(edges["node"]), dtype=np.int8)
-    graph = coo_array((ones, (edges["hub"], edges["node"])), shape=(count, count))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int32)
+    rules = np.array([RULES[kind.between] for _, kind in ordered_types(project.file.identifiers)] or [0], np.int8)
+    node = seen["node"].astype(np.int64)
+    return turns(node, seen["at"].astype(np.int64), seen["person"].astype(np.int64), rules[evidence.kind[node]])
 
 
-def _register_labels(connection: duckdb.DuckDBPyConnection, component: npt.NDArray[np.int32]) -> None:
-    connection.register("labels", pa.table({"node": np.arange(len(component), dtype=np.int64), "component": component}))
-
-
-def _guard_persons(
-    connection: duckdb.DuckDBPyConnection, name: str, most: int, known: list[str], component: npt.NDArray[np.int32]
+def _write_sets(
+    connection: duckdb.DuckDBPyConnection, staging: Staging, evidence: Evidence, made: Assignment, took: Turns
 ) -> None:
-    """Moves the identifiers of one type that were seen with more than `most` persons from `numbered` to `shared`."""
-    _register_labels(connection, component)
+    """What the events need to know: the person of each set, or whose its most trusted identifier was when."""
+    folder = staging.work("canonical")
+    known = np.flatnonzero(made.set_person >= 0)
+    connection.register("known_sets", pa.table({"set_number": known, "person": made.set_person[known]}))
     connection.execute(
-        """CREATE OR REPLACE TEMP TABLE crowded AS
-           SELECT a.identifier_type, a.identifier,
-                  'seen with ' || count(DISTINCT c.component) || ' persons, at most ' || $most AS reason
-           FROM links a JOIN links b ON b.link = a.link AND b.identifier_type IN (SELECT unnest($known))
-           JOIN numbered n ON n.identifier_type = b.identifier_type AND n.identifier = b.identifier
-           JOIN labels c USING (node)
-           WHERE a.identifier_type = $name AND a.guard IS NULL
-           GROUP BY ALL HAVING count(DISTINCT c.component) > $most""",
-        {"name": name, "most": most, "known": known},
+        """COPY (SELECT n.identifier_set, p.person_id FROM known_sets k JOIN set_numbers n USING (set_number)
+                 JOIN persons p USING (person)) TO $path (FORMAT parquet, COMPRESSION zstd)""",
+        {"path": str(folder / "sets.parquet")},
     )
-    connection.unregister("labels")
-    connection.execute("INSERT INTO shared SELECT * FROM crowded ANTI JOIN shared USING (identifier_type, identifier)")
+    mine = np.flatnonzero(made.status[evidence.member] == IN_TURN)
+    held = evidence.set_of_member()[mine]
+    first = np.r_[True, held[1:] != held[:-1]] if len(held) else np.empty(0, np.bool_)
+    open_sets = first & (made.set_person[held] < 0)
+    connection.register(
+        "turn_sets", pa.table({"set_number": held[open_sets], "node": evidence.member[mine[open_sets]]})
+    )
+    connection.register(
+        "turns", pa.table({"node": took.node, "person": took.person, "since": took.since, "until": took.until})
+    )
     connection.execute(
-        "DELETE FROM numbered WHERE (identifier_type, identifier) IN (SELECT (identifier_type, identifier) FROM crowded)"
+        """COPY (SELECT n.identifier_set, t.since, t.until, p.person_id
+                 FROM turn_sets s JOIN set_numbers n USING (set_number) JOIN turns t USING (node) JOIN persons p USING (person))
+           TO $path (FORMAT parquet, COMPRESSION zstd)""",
+        {"path": str(folder / "turns.parquet")},
     )
 
 
-def _name_persons(connection: duckdb.DuckDBPyConnection) -> None:
-    """`persons`: each component's anchor gives the id: the lowest ledger sequence, then the most trusted type, then pseudonym.
+def _identities(connection: duckdb.DuckDBPyConnection, evidence: Evidence, made: Assignment) -> pa.Table:
+    connection.register("labels", pa.table({"node": np.arange(evidence.nodes), "person": made.label}))
+    _seen(connection)
+    table = connection.sql(
+        """WITH held AS (
+               SELECT l.node, l.person, s.first AS since, s.last AS until,
+                      CASE WHEN l.node = p.node THEN 'anchor' ELSE 'linked' END AS rule
+               FROM labels l JOIN persons p USING (person) JOIN seen s ON s.node = l.node
+               UNION ALL
+               SELECT t.node, t.person, greatest(t.since, s.first), least(t.until, s.last), 'in_turn'
+               FROM turns t JOIN seen s USING (node) WHERE t.since <= s.last AND t.until >= s.first)
+           SELECT k.identifier_type, n.identifier, p.person_id, make_timestamptz(h.since) AS valid_from,
+                  make_timestamptz(h.until) AS valid_to, h.rule,
+                  s.rows || ' rows of ' || s.sources AS evidence
+           FROM held h JOIN nodes n USING (node) JOIN types k USING (kind) JOIN persons p USING (person)
+           JOIN seen s ON s.node = h.node
+           ORDER BY p.person_id, k.identifier_type, n.identifier, h.since"""
+    ).to_arrow_table()
+    return table.select(list(TABLES["identities"].names))
 
-    So a merge keeps the oldest id, and a rebuild from the same ledger gives the same ids. The pseudonym is a keyed hash,
-    and so is what is made from it.
-    """
+
+def _seen(connection: duckdb.DuckDBPyConnection) -> None:
+    """`seen` (node, first, last, rows, sources): when and where each identifier was seen."""
     connection.execute(
-        """CREATE TEMP TABLE persons AS
-           SELECT component, anchor, substr(sha256('person' || chr(31) || kind || chr(31) || name), 1, 16) AS person_id
-           FROM (SELECT component, arg_min(node, (sequence, node)) AS anchor,
-                        arg_min(identifier_type, (sequence, node)) AS kind, arg_min(identifier, (sequence, node)) AS name
-                 FROM nodes GROUP BY component)"""
+        """CREATE TEMP TABLE seen AS
+           WITH sets AS (
+               SELECT s.set_number, epoch_us(min(e.first_seen)) AS first, epoch_us(max(e.last_seen)) AS last,
+                      sum(e.rows) AS rows, list_sort(list(DISTINCT e.source)) AS sources
+               FROM evidence e JOIN set_numbers s USING (identifier_set) GROUP BY s.set_number)
+           SELECT m.node, min(s.first) AS first, max(s.last) AS last, sum(s.rows)::BIGINT AS rows,
+                  array_to_string(list_sort(list_distinct(flatten(list(DISTINCT s.sources)))), ', ') AS sources
+           FROM members m JOIN sets s USING (set_number) GROUP BY m.node"""
     )
-
-
-def _identities(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    return _as_declared(
-        connection.sql(
-            """SELECT n.identifier_type, n.identifier, p.person_id, n.first_seen AS valid_from, n.last_seen AS valid_to,
-                      CASE WHEN n.node = p.anchor THEN 'anchor' ELSE 'linked' END AS rule,
-                      n.rows || ' rows of ' || n.sources AS evidence
-               FROM nodes n JOIN persons p USING (component) ORDER BY p.person_id, n.identifier_type, n.identifier"""
-        ),
-        "identities",
-    )
-
-
-def _audit(connection: duckdb.DuckDBPyConnection, staging: Staging) -> pa.Table:
-    return _as_declared(
-        connection.sql(
-            """SELECT $as_of::TIMESTAMPTZ AS decided_at, guard, identifier_type, identifier, decision, reason FROM (
-                   SELECT guard, identifier_type, identifier, 'is nobody''s' AS decision,
-                          'its value is on the block list of its type' AS reason FROM seen WHERE guard IS NOT NULL
-                   UNION ALL
-                   SELECT 'shared', identifier_type, identifier, 'links nobody', reason FROM shared)
-               ORDER BY identifier_type, identifier, guard""",
-            params={"as_of": staging.as_of},
-        ),
-        "identity_audit",
-    )
-
-
-def _as_declared(result: duckdb.DuckDBPyRelation, table: str) -> pa.Table:
-    return result.to_arrow_table().select(list(TABLES[table].names))

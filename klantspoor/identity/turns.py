@@ -37,7 +37,9 @@ def turns(node: Ints, at: Ints, person: Ints, rule: npt.NDArray[np.int8]) -> Tur
     """The stretches from sightings.
 
     Args:
-        node, at, person: (k) each time that a node was seen with a person, in any order.
+        node: (k) what was seen, in any order.
+        at: (k) when, in µs since 1970 UTC.
+        person: (k) with whom, from 0.
         rule: (k) NOBODY, NEXT or PREVIOUS, the same for all sightings of a node.
     """
     if len(node) == 0:

@@ -21,6 +21,7 @@ class Facts:
     unmapped_warn_share: float = 0.05
     quarantine_warn_share: float = 0.05
     suppress_below: int = 5
+    largest_person: int = 100
     must_come: tuple[str, ...] = ()
     must_be_usual: tuple[str, ...] = ()
 
@@ -33,6 +34,7 @@ def facts_of(project: Project) -> Facts:
         unmapped_warn_share=limits.unmapped_warn_share,
         quarantine_warn_share=limits.quarantine_warn_share,
         suppress_below=limits.suppress_below,
+        largest_person=limits.largest_person,
         must_come=tuple(name for name, source in project.sources.items() if source.expected.if_missing == "stop"),
         must_be_usual=tuple(name for name, source in project.sources.items() if source.expected.if_small == "stop"),
     )
@@ -40,7 +42,7 @@ def facts_of(project: Project) -> Facts:
 
 def domain_rules(facts: Facts) -> list[Rule]:
     """Every rule about the domain, for all tables; `rule.table` says where it belongs."""
-    return [*_core(), *_journeys(), *_touchpoints(facts), *_waits(), *_marts(facts), *_intake(facts)]
+    return [*_core(facts), *_journeys(), *_touchpoints(facts), *_waits(), *_marts(facts), *_intake(facts)]
 
 
 def _rule(
@@ -61,7 +63,7 @@ def _within(columns: str, rows: list[tuple[str | int, ...]]) -> str:
     return f"({columns}) IN ({_listed(rows)})" if rows else "false"
 
 
-def _core() -> list[Rule]:
+def _core(facts: Facts) -> list[Rule]:
     return [
         _rule(
             "events.ends_after_start",
@@ -71,10 +73,25 @@ def _core() -> list[Rule]:
         ),
         _rule(
             "identities.seen_in_order",
-            "identifier_type identifier",
-            "no identifier was last seen before it was first seen",
-            """SELECT identifier_type, identifier, valid_to >= valid_from AS holds
+            "identifier_type identifier valid_from",
+            "nothing was somebody's until before it was",
+            """SELECT identifier_type, identifier, valid_from, valid_to >= valid_from AS holds
             FROM identities""",
+        ),
+        _rule(
+            "identities.one_at_a_time",
+            "identifier_type identifier valid_from",
+            "no identifier is two persons' at a time",
+            """SELECT identifier_type, identifier, valid_from, coalesce(valid_to < lead(valid_from) OVER (
+                PARTITION BY identifier_type, identifier ORDER BY valid_from), true) AS holds FROM identities""",
+        ),
+        _rule(
+            "identities.largest_person",
+            "person_id",
+            f"no person has more than {facts.largest_person} identifiers: strangers may have been merged",
+            f"""SELECT person_id, count(*) <= {facts.largest_person} AS holds
+            FROM (SELECT DISTINCT person_id, identifier_type, identifier FROM identities) GROUP BY person_id""",
+            severity="warning",
         ),
     ]
 

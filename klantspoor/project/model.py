@@ -150,6 +150,9 @@ class Limits(Strict):
     suppress_below: int = Field(
         default=5, ge=1, description="figures about fewer people are left out of marts and pages"
     )
+    largest_person: int = Field(
+        default=100, ge=1, description="warn when a person has more identifiers: strangers may have been merged"
+    )
     unmapped_warn_share: float = Field(default=0.05, ge=0, le=1, description="warn when more of a source is unmapped")
     quarantine_warn_share: float = Field(
         default=0.05, ge=0, le=1, description="warn when more of a file is quarantined"

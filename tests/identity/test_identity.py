@@ -30,7 +30,7 @@ def test_a_shared_telephone_merges_nobody_and_is_nobodys(tmp_path: Path) -> None
     types = PLAIN | {"phone": {"priority": 3, "at_most": {"login": 1}}}
     held, audit = persons(tmp_path, types, [[["login:a", "phone:p"], ["login:b", "phone:p"], ["phone:p"]]])
     assert parts(held) == {frozenset({"login:a"}), frozenset({"login:b"})}
-    assert audit == [("shared", "phone:p", "seen with 2 identifiers of type login, at most 1")]
+    assert audit == [("at_most", "phone:p", "seen with 2 identifiers of type login, at most 1")]
 
 
 def test_a_limit_is_not_passed_at_the_limit(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_limit_on_persons_sees_through_other_identifiers(tmp_path: Path) -> No
     ]
     held, audit = persons(tmp_path, types, files)
     assert parts(held) == {frozenset({"login:a", "mail:a", "cookie:own"}), frozenset({"login:b", "mail:b"})}
-    assert audit == [("shared", "cookie:c", "seen with 2 persons, at most 1")]
+    assert audit == [("at_most_persons", "cookie:c", "seen with 2 persons, at most 1")]
 
 
 def test_two_identifiers_of_one_person_are_one_person_to_the_limit(tmp_path: Path) -> None:
