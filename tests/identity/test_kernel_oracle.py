@@ -79,8 +79,8 @@ def test_turns_are_whose_it_was_at_every_moment(seen: list[tuple[int, int]], rul
         assert (found.person[here].tolist() or [None])[0] == whose(seen, at, rule)
 
 
-def test_the_oracles_identifiers_are_what_they_are_said_to_be() -> None:
-    """A hand-counted world, so that kernel and oracle are not wrong together."""
+def test_a_world_counted_by_hand() -> None:
+    """So that kernel and oracle are not wrong together."""
     a, b, mail, tablet = ("login", "a"), ("login", "b"), ("mail", "m"), ("cookie", "t")
     kinds = {
         "login": Kind(1, one_per_person=True),

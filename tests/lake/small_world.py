@@ -16,7 +16,7 @@ from klantspoor.lake.domain_rules import Facts
 AS_OF = datetime(2024, 6, 1, 3, 0, tzinfo=UTC)
 T0 = datetime(2024, 5, 1, 9, 0, tzinfo=UTC)
 FACTS = Facts(
-    phases={"moving": ("orientation", "use")}, suppress_below=2, must_come=("crm",), unmapped_warn_share=0.5,
+    phases={"moving": ("orientation", "use")}, suppress_below=2, largest_person=1, must_come=("crm",), unmapped_warn_share=0.5,
     quarantine_warn_share=0.5,
 )  # fmt: skip
 Row = dict[str, Any]
