@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from klantspoor.identity.judged import Judged
     from klantspoor.identity.score import Measure, Scores
 
-identity_app = typer.Typer(help="Who is who: how well persons were told apart.", no_args_is_help=True)
+identity_app = typer.Typer(
+    help="Who is who: how well persons were told apart.\n\nExample: klantspoor identity score --truth truth/events.parquet",
+    no_args_is_help=True,
+)
 
 _MEASURES = (("pairwise", "pairs of records"), ("bcubed", "records (B-cubed)"), ("cluster", "whole persons"))
 
@@ -63,7 +66,7 @@ def score(
 
     Example: klantspoor identity score --truth truth/events.parquet
     """
-    from klantspoor.identity.judged import judge
+    from klantspoor.identity.judged import LEFT_OUT, judge
     from klantspoor.identity.truth import read_truth
     from klantspoor.lake import open_lake
 
@@ -81,7 +84,7 @@ def score(
         console.print(plain(line))
     for reason, count in judged.left_out.items():
         if count:
-            note(f"Left out: {count:,} rows of the truth {reason}.")
+            note(f"Left out: {count:,} of the truth's rows {LEFT_OUT[reason]}.")
 
 
 def _grid(whole: Scores, tied: Scores) -> Grid:
@@ -106,7 +109,7 @@ def _counts(kind: str, whole: Scores, tied: Scores) -> list[str]:
         f"{whole.predicted_persons:,} persons were found; {merged}.",
         f"{whole.true_persons:,} true persons; {whole.split_persons:,} of them are split over several persons found, "
         f"where the data tell {tied.true_persons:,} apart ({tied.split_persons:,} of those are split).",
-        f"{whole.without_person:,} {kind} were given no person; each counts as a person of its own.",
+        f"{kind.capitalize()} that were given no person: {whole.without_person:,}; each counts as a person of its own.",
     ]
 
 

@@ -24,6 +24,15 @@ from klantspoor.project.model import Project, SourceFile
 from klantspoor.project.privacy import personal_columns
 from klantspoor.project.sql import merged_events
 
+LEFT_OUT = {
+    "not_published": "are no events of the published version",
+    "no_such_type": "are of a type that klantspoor.yaml does not have, or hold nothing",
+    "blocked": "are blocked: nobody's",
+    "never_seen": "were seen in no file",
+    "shared": "are shared by several true persons",
+    "divided": "are given to several persons, each for a time",
+}
+"""Why rows of a truth are not scored, in words."""
 # Several events of one row that share its id are told apart by a number behind it.
 _NUMBER = "'#[0-9]+$'"
 
@@ -33,7 +42,7 @@ class Judged:
     """The records (n) of a version that the truth knows.
 
     `tied` is the truth refined by evidence (`score.evidence_bound`), `household` None where the truth has none. `left_out`
-    says why rows of the truth were not scored, and how many.
+    says why rows of the truth were not scored (the keys of LEFT_OUT), and how many.
     """
 
     predicted: Ints
@@ -83,7 +92,7 @@ def _judged(found: pa.Table, seen: tuple[Ints, Ints], listed: tuple[Ints, Ints],
             left_out: dict[str, int]) -> Judged:  # fmt: skip
     scored = np.asarray(found["scored"].to_numpy(), np.bool_)
     if not scored.any():
-        reasons = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
+        reasons = "; ".join(f"{count:,} {LEFT_OUT[reason]}" for reason, count in left_out.items() if count)
         raise TruthError(f"{truth.path}: none of its {len(truth.rows):,} rows can be scored: {reasons}")
     true = _codes(found["true_person"])
     household = _codes(found["household"])
@@ -208,7 +217,7 @@ def _find_events(connection: duckdb.DuckDBPyConnection, truth: TruthFile) -> dic
         one, other = sorted(twice[0])
         raise TruthError(f"{truth.path}: rows {one} and {other} give one event two true persons: keep one of them")
     matched = _one(connection, 'SELECT count(DISTINCT "row") FROM matched')
-    return {"are no events of the published version": len(truth.rows) - matched}
+    return {"not_published": len(truth.rows) - matched}
 
 
 def _find_identifiers(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -234,13 +243,7 @@ def _find_identifiers(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
                   count(*) FILTER (f.shared), count(*) FILTER (f.divided AND NOT f.shared)
            FROM asked a LEFT JOIN found f USING (identifier_type, identifier, true_person)"""
     ).fetchall()
-    reasons = (
-        "are of a type that klantspoor.yaml does not have, or hold nothing",
-        "are blocked: nobody's",
-        "were seen in no file",
-        "are shared by several true persons",
-        "are given to several persons, each for a time",
-    )
+    reasons = ("no_such_type", "blocked", "never_seen", "shared", "divided")
     return dict(zip(reasons, map(int, counts), strict=True))
 
 

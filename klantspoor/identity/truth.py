@@ -79,8 +79,10 @@ def _kind(path: Path, columns: list[str]) -> str:
 
 def _lacks(path: Path, missing: list[str], columns: list[str]) -> str:
     said = []
+    # A file with none of the columns may lack its header: what stands in its first line is not told then.
+    told = [name for name in columns if set(columns) & {*EVENTS, *IDENTIFIERS, *PERSONS}]
     for name in missing:
-        near = did_you_mean(name, columns)
+        near = did_you_mean(name, told)
         said.append(f"no column {name!r}. {near}" if near else f"no column {name!r}.")
     return f"{path}: {' '.join(said)}"
 
@@ -101,6 +103,17 @@ def _with_households(rows: pa.Table, persons: Path) -> pa.Table:
         ).to_arrow_table()
 
 
+def _csv_options(path: Path) -> str:
+    """How DuckDB shall read a CSV file: nothing guessed, but the delimiter from the header."""
+    with path.open("rb") as file:
+        header = file.readline(10_000)
+    delimiter = max(b",", b";", b"\t", key=header.count).decode()
+    return (
+        f"delim = '{delimiter}', quote = '\"', escape = '\"', header = true, all_varchar = true, strict_mode = true, "
+        "null_padding = false"
+    )
+
+
 class _Reader:
     """One Parquet or CSV file, every field as text."""
 
@@ -113,9 +126,7 @@ class _Reader:
         if not self._path.is_file():
             raise TruthError(f"{self._path}: is no file: name a Parquet or CSV file")
         parquet = self._path.suffix.lower() in (".parquet", ".pq")
-        options = "" if parquet else ", header = true, all_varchar = true, null_padding = false"
-        function = "read_parquet" if parquet else "read_csv"
-        self._source = f"{function}([$path]{options})"
+        self._source = "read_parquet([$path])" if parquet else f"read_csv([$path], {_csv_options(self._path)})"
         self._form = "Parquet" if parquet else "CSV (UTF-8, with a header)"
         found = self._ask(f"SELECT column_name FROM (DESCRIBE SELECT * FROM {self._source})")
         self.columns = found.column(0).to_pylist()
