@@ -14,13 +14,13 @@ import pyarrow as pa
 from klantspoor.errors import TruthError
 from klantspoor.identity.resolve import ledger_files
 from klantspoor.identity.score import NOBODY, Ints, Scores, evidence_bound, score
-from klantspoor.identity.truth import TruthFile
+from klantspoor.identity.truth import TruthFile, private_connection
 from klantspoor.intake.identifiers import DIGITS, IdentifierMaker
 from klantspoor.intake.pseudonyms import Pseudonymiser
 from klantspoor.intake.sandbox import locked_connection
 from klantspoor.lake import Lake, Version
 from klantspoor.project.key import load_key
-from klantspoor.project.model import Project, SourceFile
+from klantspoor.project.model import Project
 from klantspoor.project.privacy import personal_columns
 from klantspoor.project.sql import merged_events
 
@@ -35,6 +35,7 @@ LEFT_OUT = {
 """Why rows of a truth are not scored, in words."""
 # Several events of one row that share its id are told apart by a number behind it.
 _NUMBER = "'#[0-9]+$'"
+_PSEUDONYM = f"'[0-9a-f]{{{DIGITS}}}(#[0-9]+)?'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,24 +128,38 @@ def _pseudonymiser(project: Project) -> tuple[duckdb.DuckDBPyConnection, Pseudon
 
 
 def _events_asked(project: Project, truth: TruthFile) -> pa.Table:
-    """The truth's rows with each id that their event may have in the table `events`: as given, and as a pseudonym."""
-    columns = ["row", "source", "true_person", "household"]
-    asked = [truth.rows.select(columns).append_column("id", truth.rows["source_event_id"])]
-    personal = [name for name, source in project.sources.items() if _has_personal_ids(source)]
-    with duckdb.connect() as connection:
+    """The truth's rows with each id that their event may have in the table `events`: as given, and as a pseudonym.
+
+    A raw id that is personal goes no further than this.
+    """
+    shown, personal = _sources_by_ids(project)
+    columns = '"row", source, true_person, household, source_event_id AS id'
+    with private_connection() as connection:
         connection.register("truth", truth.rows)
-        query = "SELECT * FROM truth WHERE source IN (SELECT unnest($sources))"
-        rows = connection.sql(query, params={"sources": personal}).to_arrow_table()
-    if len(rows):
-        made = _pseudonymiser(project)[1].of(rows["source_event_id"].combine_chunks(), "id", DIGITS)
-        asked.append(rows.select(columns).append_column("id", made))
-    return pa.concat_tables(asked)
+        given = connection.sql(
+            f"""SELECT {columns} FROM truth
+                WHERE source IN (SELECT unnest($shown)) OR regexp_full_match(source_event_id, {_PSEUDONYM})""",
+            params={"shown": shown},
+        ).to_arrow_table()
+        raw = connection.sql(
+            f"SELECT {columns} FROM truth WHERE source IN (SELECT unnest($personal))", params={"personal": personal}
+        ).to_arrow_table()
+    if not len(raw):
+        return given
+    made = _pseudonymiser(project)[1].of(raw["id"].combine_chunks(), "id", DIGITS)
+    at = raw.column_names.index("id")
+    return pa.concat_tables([given, raw.set_column(at, "id", made)])
 
 
-def _has_personal_ids(source: SourceFile) -> bool:
-    """Whether the table `events` shows a pseudonym of an id of this source."""
-    ids = [mapping.id for mapping in merged_events(source) if mapping.id is not None]
-    return any(personal_columns(source, text) for text in ids)
+def _sources_by_ids(project: Project) -> tuple[list[str], list[str]]:
+    """The sources whose ids the table `events` shows as they are, and those of which it shows a pseudonym; some do both."""
+    shown: set[str] = set()
+    personal: set[str] = set()
+    for name, source in project.sources.items():
+        for mapping in merged_events(source):
+            if source.kind == "events" and mapping.id is not None:
+                (personal if personal_columns(source, mapping.id) else shown).add(name)
+    return sorted(shown), sorted(personal)
 
 
 def _identifiers_asked(project: Project, truth: TruthFile) -> pa.Table:
@@ -153,7 +168,7 @@ def _identifiers_asked(project: Project, truth: TruthFile) -> pa.Table:
     maker = IdentifierMaker(connection, pseudonymiser, project.file.identifiers)
     kept = ["row", "identifier_type", "true_person", "household"]
     made = []
-    with duckdb.connect() as rows:
+    with private_connection() as rows:
         rows.register("truth", truth.rows)
         for [name] in rows.sql("SELECT DISTINCT identifier_type FROM truth ORDER BY 1").fetchall():
             query = """SELECT * FROM truth WHERE identifier_type = $name ORDER BY "row" """

@@ -28,7 +28,8 @@ _LINE = re.compile(r"Line: (\d+)")
 class TruthFile:
     """A truth as given: `kind` "events" or "identifiers", and its rows.
 
-    The columns of `rows`, all text: those of its kind, `household` (null where not known), and `row`, counting from 1.
+    The columns of `rows`: those of its kind, `household` (null where not known), and `row`, counting from 1. All are text, but
+    true persons and households are numbers: what the truth calls them may be names, and is not needed.
     """
 
     path: Path
@@ -55,7 +56,15 @@ def read_truth(path: Path, persons: Path | None = None) -> TruthFile:
         rows = _with_households(rows, persons)
     elif not own:
         rows = rows.append_column("household", pa.nulls(len(rows), pa.string()))
+    for name in PERSONS:
+        at = rows.column_names.index(name)
+        rows = rows.set_column(at, name, rows[name].combine_chunks().dictionary_encode().indices.cast(pa.int64()))
     return TruthFile(path, kind, rows)
+
+
+def private_connection() -> duckdb.DuckDBPyConnection:
+    """An in-memory database that never writes to disk: for what is not pseudonymised yet."""
+    return duckdb.connect(config={"temp_directory": ""})
 
 
 def _kind(path: Path, columns: list[str]) -> str:
@@ -93,7 +102,7 @@ def _with_households(rows: pa.Table, persons: Path) -> pa.Table:
         if missing:
             raise TruthError(f"{_lacks(persons, missing, reader.columns)} It needs {' and '.join(PERSONS)}")
         known = reader.read(("true_person",), ("household",))
-    with duckdb.connect() as connection:
+    with private_connection() as connection:
         connection.register("truth", rows)
         connection.register("known", known)
         return connection.sql(
@@ -119,7 +128,7 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = duckdb.connect()
+        self._connection = private_connection()
         self.columns: list[str] = []
 
     def __enter__(self) -> _Reader:
