@@ -71,6 +71,10 @@ class LakeError(KlantspoorError):
     """The lake is not in the state that was asked for: nothing published yet, a foreign folder, a second writer."""
 
 
+class TruthError(KlantspoorError):
+    """A file that says what really happened cannot be used: it cannot be read, lacks a column, or contradicts itself."""
+
+
 class NotFoundError(KlantspoorError):
     """What was asked for by name does not exist; the message names the nearest that does."""
 
