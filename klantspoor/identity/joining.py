@@ -7,7 +7,7 @@ So of the links on the path between two identifiers that exclude each other, the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,17 +29,20 @@ class Constraint:
     value: Ints
 
 
+Rank = tuple[npt.NDArray[np.float64] | Ints, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Links between nodes (n): `u` the more trusted end, `v` the other; `rank` (columns of n, the first counts most)."""
+    """Links between nodes (n): `u` the more trusted end, `v` the other.
+
+    `rank` gives, for positions (k) among them, the columns (k each) by which they are taken in turn, the first counting
+    most. It is asked only about links of groups in conflict.
+    """
 
     u: Ints
     v: Ints
-    rank: tuple[npt.NDArray[np.float64] | Ints, ...] = ()
-
-    def chosen(self, mask: Mask) -> Edges:
-        """Those for which the mask (n) holds."""
-        return Edges(self.u[mask], self.v[mask], tuple(column[mask] for column in self.rank))
+    rank: Callable[[Ints], Rank]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,10 @@ def join(label: Labels, edges: Edges, constraints: Sequence[Constraint]) -> tupl
         The new group of each node, numbered from 0 in the order of the old ones, and what was left out.
     """
     u, v = label[edges.u], label[edges.v]
-    apart = u != v
-    if not apart.any():
+    apart = np.flatnonzero(u != v)
+    if not len(apart):
         return label, NOTHING_REFUSED
-    edges, u, v = edges.chosen(apart), u[apart], v[apart]
+    u, v = u[apart], v[apart]
     groups = int(label.max()) + 1
     joined = components(u, v, groups)
     conflicts = _conflicts(joined, constraints)
@@ -77,12 +80,14 @@ def join(label: Labels, edges: Edges, constraints: Sequence[Constraint]) -> tupl
         return joined[label], NOTHING_REFUSED
     doubtful = np.zeros(int(joined.max()) + 1, np.bool_)
     doubtful[conflicts] = True
-    among = doubtful[joined[u]]
-    taken, reasons = _one_by_one(edges.chosen(among), u[among], v[among], doubtful[joined], constraints)
-    kept = ~among
-    kept[np.flatnonzero(among)[taken]] = True
-    refused = edges.chosen(among).chosen(~taken)
-    return components(u[kept], v[kept], groups)[label], Refused(refused.u, refused.v, reasons)
+    among = np.flatnonzero(doubtful[joined[u]])
+    at = apart[among]
+    order = np.lexsort((edges.v[at], edges.u[at], *reversed(edges.rank(at))))
+    taken, reasons = _one_by_one(order, u[among], v[among], doubtful[joined], constraints)
+    kept = np.ones(len(u), np.bool_)
+    kept[among] = taken
+    refused = at[~taken]
+    return components(u[kept], v[kept], groups)[label], Refused(edges.u[refused], edges.v[refused], reasons)
 
 
 def components(u: Ints, v: Ints, count: int) -> Labels:
@@ -106,13 +111,12 @@ def _several_values(group: Ints, value: Ints) -> Ints:
 
 
 def _one_by_one(
-    edges: Edges, u: Ints, v: Ints, doubtful: Mask, constraints: Sequence[Constraint]
+    order: Ints, u: Ints, v: Ints, doubtful: Mask, constraints: Sequence[Constraint]
 ) -> tuple[Mask, list[str]]:
     """Which links of the groups in conflict are taken (n), and of each that is not, why not.
 
     A loop over links, but only over those of groups in which persons would be mixed up: few, as guards come before.
     """
-    order = np.lexsort((edges.v, edges.u, *reversed(edges.rank)))
     held: dict[int, dict[str, int]] = {}
     for constraint in constraints:
         chosen = doubtful[constraint.group]

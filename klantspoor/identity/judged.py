@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from klantspoor.errors import TruthError
-from klantspoor.identity.resolve import ledger_files
+from klantspoor.identity.encode import ledger_files
 from klantspoor.identity.score import NOBODY, Ints, Scores, evidence_bound, score
 from klantspoor.identity.truth import TruthFile, private_connection
 from klantspoor.intake.identifiers import DIGITS, IdentifierMaker
-from klantspoor.intake.pseudonyms import Pseudonymiser
+from klantspoor.intake.pseudonyms import MARK, Pseudonymiser
 from klantspoor.intake.sandbox import locked_connection
 from klantspoor.lake import Lake, Version
 from klantspoor.project.key import load_key
@@ -27,7 +28,7 @@ from klantspoor.project.sql import merged_events
 LEFT_OUT = {
     "not_published": "are no events of the published version",
     "no_such_type": "are of a type that klantspoor.yaml does not have, or hold nothing",
-    "blocked": "are blocked: nobody's",
+    "guarded": "are nobody's, by a list or as they cannot be valid",
     "never_seen": "were seen in no file",
     "shared": "are shared by several true persons",
     "divided": "are given to several persons, each for a time",
@@ -35,7 +36,7 @@ LEFT_OUT = {
 """Why rows of a truth are not scored, in words."""
 # Several events of one row that share its id are told apart by a number behind it.
 _NUMBER = "'#[0-9]+$'"
-_PSEUDONYM = f"'[0-9a-f]{{{DIGITS}}}(#[0-9]+)?'"
+_PSEUDONYM = f"'{MARK}[0-9a-f]{{{DIGITS}}}(#[0-9]+)?'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def judge(project: Project, lake: Lake, version: Version, truth: TruthFile) -> J
         if truth.kind == "events":
             connection.register("asked", _events_asked(project, truth))
             left_out = _find_events(connection, truth)
-            seen = _seen_in_events(connection, ledger.events)
+            seen = _seen_in_events(connection, ledger)
             listed = _listed(connection, ledger.references)
         else:
             connection.register("asked", _identifiers_asked(project, truth))
@@ -112,9 +113,9 @@ def _codes(texts: pa.ChunkedArray) -> Ints:
     return np.asarray(indices.fill_null(NOBODY).to_numpy(zero_copy_only=False), np.int64)
 
 
-def _pair(connection: duckdb.DuckDBPyConnection, query: str, paths: list[str] | None = None) -> tuple[Ints, Ints]:
+def _pair(connection: duckdb.DuckDBPyConnection, query: str, **paths: list[str]) -> tuple[Ints, Ints]:
     """The two columns of whole numbers that a query gives."""
-    answer = connection.sql(query, params={"paths": paths} if paths is not None else None).to_arrow_table()
+    answer = connection.sql(query, params=paths or None).to_arrow_table()
     first, second = (np.asarray(column.to_numpy(), np.int64) for column in answer.columns)
     return first, second
 
@@ -146,7 +147,7 @@ def _events_asked(project: Project, truth: TruthFile) -> pa.Table:
         ).to_arrow_table()
     if not len(raw):
         return given
-    made = _pseudonymiser(project)[1].of(raw["id"].combine_chunks(), "id", DIGITS)
+    made = _pseudonymiser(project)[1].marked(raw["id"].combine_chunks(), "id", DIGITS)
     at = raw.column_names.index("id")
     return pa.concat_tables([given, raw.set_column(at, "id", made)])
 
@@ -173,12 +174,12 @@ def _identifiers_asked(project: Project, truth: TruthFile) -> pa.Table:
         for [name] in rows.sql("SELECT DISTINCT identifier_type FROM truth ORDER BY 1").fetchall():
             query = """SELECT * FROM truth WHERE identifier_type = $name ORDER BY "row" """
             of_type = rows.sql(query, params={"name": name}).to_arrow_table()
-            pseudonyms, blocked = pa.nulls(len(of_type), pa.string()), np.zeros(len(of_type), np.bool_)
+            pseudonyms = guards = pa.nulls(len(of_type), pa.string())
             if name in project.file.identifiers:
                 column = maker.column(name, of_type["raw_value"].combine_chunks())
-                pseudonyms, blocked = column.pseudonyms, column.blocked
+                pseudonyms, guards = column.pseudonyms, column.guards
             table = of_type.select(kept).append_column("identifier", pseudonyms)
-            made.append(table.append_column("blocked", pa.array(blocked)))
+            made.append(table.append_column("guarded", pc.is_valid(guards)))
     return pa.concat_tables(made)
 
 
@@ -196,7 +197,7 @@ def _ledger(connection: duckdb.DuckDBPyConnection, project: Project, lake: Lake)
     connection.execute(
         """CREATE TEMP TABLE codes AS
            SELECT row_number() OVER () - 1 AS code, i."type" AS identifier_type, i.identifier
-           FROM (SELECT DISTINCT unnest(identifiers) AS i FROM read_parquet($paths)) WHERE NOT i.blocked""",
+           FROM (SELECT DISTINCT unnest(identifiers) AS i FROM read_parquet($paths)) WHERE i.guard IS NULL""",
         {"paths": links},
     )
     reference = {name for name, source in project.sources.items() if source.kind == "reference"}
@@ -241,7 +242,7 @@ def _find_identifiers(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
         """CREATE TEMP TABLE found AS
            WITH pairs AS (
                SELECT identifier_type, identifier, true_person, any_value(household) AS household
-               FROM asked WHERE identifier IS NOT NULL AND NOT blocked GROUP BY ALL),
+               FROM asked WHERE identifier IS NOT NULL AND NOT guarded GROUP BY ALL),
            given AS (
                SELECT identifier_type, identifier, min(person_id) AS person_id, count(DISTINCT person_id) AS persons
                FROM identities GROUP BY ALL)
@@ -253,24 +254,27 @@ def _find_identifiers(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
                 LEFT JOIN given g USING (identifier_type, identifier)"""
     )
     [counts] = connection.execute(
-        """SELECT count(*) FILTER (a.identifier IS NULL), count(*) FILTER (a.blocked),
-                  count(*) FILTER (a.identifier IS NOT NULL AND NOT a.blocked AND f.record IS NULL),
+        """SELECT count(*) FILTER (a.identifier IS NULL), count(*) FILTER (a.guarded),
+                  count(*) FILTER (a.identifier IS NOT NULL AND NOT a.guarded AND f.record IS NULL),
                   count(*) FILTER (f.shared), count(*) FILTER (f.divided AND NOT f.shared)
            FROM asked a LEFT JOIN found f USING (identifier_type, identifier, true_person)"""
     ).fetchall()
-    reasons = ("no_such_type", "blocked", "never_seen", "shared", "divided")
+    reasons = ("no_such_type", "guarded", "never_seen", "shared", "divided")
     return dict(zip(reasons, map(int, counts), strict=True))
 
 
-def _seen_in_events(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> tuple[Ints, Ints]:
+def _seen_in_events(connection: duckdb.DuckDBPyConnection, ledger: _Ledger) -> tuple[Ints, Ints]:
     """Record and identifier of everything seen in an event that was found, in any version of it."""
     return _pair(
         connection,
         """SELECT DISTINCT s.record, c.code
-           FROM (SELECT f.record, unnest(l.identifiers) AS i
-                 FROM read_parquet($paths) l JOIN found f USING (event_id)) s
+           FROM (SELECT f.record, unnest(k.identifiers) AS i
+                 FROM read_parquet($paths, union_by_name = true) l JOIN found f USING (event_id)
+                 JOIN (SELECT identifier_set, any_value(identifiers) AS identifiers FROM read_parquet($links) GROUP BY ALL) k
+                 USING (identifier_set)) s
            JOIN codes c ON c.identifier_type = s.i."type" AND c.identifier = s.i.identifier""",
-        paths,
+        paths=ledger.events,
+        links=ledger.links,
     )
 
 
@@ -284,7 +288,7 @@ def _listed(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> tuple[In
                          FROM (SELECT DISTINCT identifiers FROM read_parquet($paths) WHERE len(identifiers) > 1))
            SELECT s."row", c.code FROM (SELECT "row", unnest(identifiers) AS i FROM sets) s
            JOIN codes c ON c.identifier_type = s.i."type" AND c.identifier = s.i.identifier""",
-        paths,
+        paths=paths,
     )
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from klantspoor.identity.evidence import Evidence, Extra, Ints, Mask, ordered_types
 from klantspoor.identity.guards import Crowd, Pairs, crowded, several
-from klantspoor.identity.joining import Constraint, Edges, Labels, Refused, join
+from klantspoor.identity.joining import Constraint, Edges, Labels, Rank, Refused, join
 from klantspoor.project.model import IdentifierType
 
 PERSONS, GUARDED, SHARED, IN_TURN = 0, 1, 2, 3
@@ -64,6 +64,15 @@ def assign(evidence: Evidence, types: dict[str, IdentifierType]) -> Assignment:
     return _Resolution(evidence, types).run()
 
 
+@dataclass(frozen=True, slots=True)
+class _Sighted:
+    """Where identifiers of one type were seen (n): `node`, in which `set`, and its most trusted linked one, `hub` (-1: none)."""
+
+    node: Ints
+    set: Ints
+    hub: Ints
+
+
 class _Resolution:
     """One call of `assign`."""
 
@@ -71,12 +80,12 @@ class _Resolution:
         self._evidence = evidence
         self._types = ordered_types(types)
         self._number = {name: number for number, (name, _) in enumerate(self._types)}
-        self._priority = np.array([kind.priority for _, kind in self._types], np.int64)
         self._set = evidence.set_of_member()
-        self._seen = evidence.first_seen()
         status = np.where(evidence.guarded, GUARDED, PERSONS).astype(np.int8)
         self._made = Assignment(np.arange(evidence.nodes, dtype=np.int64), status)
         self._linked = np.zeros(len(self._types), np.bool_)
+        # (m) the most trusted identifier of each set, as far as types have been linked; -1: none.
+        self._hub = np.full(evidence.sets, -1, np.int64)
 
     def run(self) -> Assignment:
         made = self._made
@@ -87,8 +96,9 @@ class _Resolution:
         self._link([number for number, (_, kind) in enumerate(self._types) if kind.at_most_persons is None])
         for number, (_, kind) in enumerate(self._types):
             if kind.at_most_persons is not None:
-                self._cap_persons(number, kind)
-                self._link([number])
+                sighted = self._sighted(number)
+                self._cap_persons(sighted, kind)
+                self._link([number], sighted)
         self._name()
         ends = (self._evidence.forced.left, self._evidence.forced.right)
         made.unmet = np.flatnonzero((made.status[ends[0]] != PERSONS) | (made.status[ends[1]] != PERSONS)).tolist()
@@ -96,28 +106,23 @@ class _Resolution:
 
     # --- guards
 
-    def _alive(self) -> Mask:
-        """(members) whether each member of a set is still some person's."""
-        return np.asarray(self._made.status[self._evidence.member] == PERSONS)
-
     def _cap(self) -> None:
         """`at_most`: what was seen with too many identifiers of another type is shared. All caps look at the same state."""
-        alive = self._alive()
-        kinds = self._evidence.kind[self._evidence.member]
         found: list[Capped] = []
         for number, (_, kind) in enumerate(self._types):
             for other, cap in sorted(kind.at_most.items()):
-                pairs = self._beside(alive & (kinds == number), alive & (kinds == self._number[other]))
+                pairs = self._beside(self._kinds(number), self._kinds(self._number[other]))
                 crowd = crowded(self._evidence, pairs, cap)
                 found += self._told(crowd, "at_most", other, in_turn=False)
         self._made.capped += found
         self._made.status[[one.node for one in found]] = SHARED
 
     def _beside(self, these: Mask, those: Mask) -> Pairs:
-        """Every pair of one member of `these` and one of `those` in the same set."""
+        """Every pair of an identifier of the types `these` and one of the types `those` in the same set."""
         member, held = self._evidence.member, self._set
-        first = np.flatnonzero(these)
-        other_set, other = held[those], member[those]
+        first = np.flatnonzero(self._fit(these)[member])
+        second = np.flatnonzero(self._fit(those)[member])
+        other_set, other = held[second], member[second]
         begin = np.searchsorted(other_set, held[first])
         count = np.searchsorted(other_set, held[first], side="right") - begin
         if (count <= 1).all():
@@ -127,11 +132,12 @@ class _Resolution:
         offset = np.arange(len(repeated)) - np.repeat(np.cumsum(count) - count, count)
         return Pairs(member[repeated], other[np.repeat(begin, count) + offset], held[repeated])
 
-    def _cap_persons(self, number: int, kind: IdentifierType) -> None:
-        """`at_most_persons`: an identifier is held against the persons that more trusted ones make."""
+    def _cap_persons(self, sighted: _Sighted, kind: IdentifierType) -> None:
+        """`at_most_persons`: an identifier is held against the persons that those linked before it make."""
         cap = kind.at_most_persons
         assert cap is not None  # noqa: S101 - the caller has looked
-        pairs = self._holders(number)
+        known = np.flatnonzero(sighted.hub >= 0)
+        pairs = Pairs(sighted.node[known], self._made.label[sighted.hub[known]], sighted.set[known])
         node, total = several(pairs, cap.most)
         if len(node) == 0:
             return
@@ -145,13 +151,11 @@ class _Resolution:
         for one in found:
             self._made.status[one.node] = IN_TURN if one.in_turn else SHARED
 
-    def _holders(self, number: int) -> Pairs:
-        """Each identifier of the type with the person of the most trusted identifier in each of its sets."""
-        hub = self._hubs(self._linked)
-        mine = np.flatnonzero(self._alive() & (self._evidence.kind[self._evidence.member] == number))
+    def _sighted(self, number: int) -> _Sighted:
+        """Where identifiers of a type were seen, and with whom."""
+        mine = np.flatnonzero(self._fit(self._kinds(number))[self._evidence.member])
         held = self._set[mine]
-        known = hub[held] >= 0
-        return Pairs(self._evidence.member[mine[known]], self._made.label[hub[held[known]]], held[known])
+        return _Sighted(self._evidence.member[mine], held, self._hub[held])
 
     @staticmethod
     def _told(crowd: Crowd, guard: str, other: str | None, *, in_turn: bool) -> list[Capped]:
@@ -160,28 +164,78 @@ class _Resolution:
 
     # --- links
 
+    def _kinds(self, number: int) -> Mask:
+        chosen = np.zeros(len(self._types), np.bool_)
+        chosen[number] = True
+        return chosen
+
+    def _fit(self, kinds: Mask) -> Mask:
+        """(n) whether each identifier is some person's and of a type for which `kinds` holds."""
+        return np.asarray((self._made.status == PERSONS) & kinds[self._evidence.kind])
+
     def _hubs(self, kinds: Mask) -> Ints:
         """(m) the most trusted identifier of each set among the types for which `kinds` holds; -1: none."""
-        fit = self._alive() & kinds[self._evidence.kind[self._evidence.member]]
-        at, node = self._set[fit], self._evidence.member[fit]
-        first = np.ones(len(at), np.bool_)
-        first[1:] = at[1:] != at[:-1]
-        hub = np.full(self._evidence.sets, -1, np.int64)
-        hub[at[first]] = node[first]
+        evidence = self._evidence
+        hub = np.full(evidence.sets, -1, np.int64)
+        some = np.flatnonzero(np.diff(evidence.start))
+        if len(some):
+            # Members are in order of trust: the lowest that fits is the most trusted.
+            fit = np.where(self._fit(kinds)[evidence.member], evidence.member, evidence.nodes)
+            lowest = np.minimum.reduceat(fit, evidence.start[some])
+            hub[some] = np.where(lowest < evidence.nodes, lowest, -1)
         return hub
 
-    def _link(self, numbers: list[int]) -> None:
+    def _link(self, numbers: list[int], sighted: _Sighted | None = None) -> None:
         """Lets identifiers of some types link: first what a steward says, then what was seen, then what is likely."""
         before = self._linked.copy()
         self._linked[numbers] = True
         new = self._linked & ~before
         keep_apart = self._forbidden()
-        self._join(self._extra(self._evidence.forced, new), keep_apart)
-        constraints = [*keep_apart, *self._unique()]
-        if before.any() and all(self._one_person(number) for number in numbers):
+        forced = self._extra(self._evidence.forced, new)
+        self._join(forced, keep_apart)
+        one_person = before.any() and all(self._one_person(number) for number in numbers)
+        decided = len(keep_apart) + len(forced.u)
+        if one_person and sighted is not None and not decided and self._is_plain(numbers[0], before):
+            edges = self._attach(sighted)
+        else:
+            self._hub = self._hubs(self._linked)
+            edges = self._seen_together(new)
+        constraints = [*keep_apart, *self._unique()] if len(edges.u) else []
+        if one_person and len(edges.u):
             constraints.append(self._no_merge(before))
-        self._join(self._seen_together(new), constraints)
+        self._join(edges, constraints)
         self._join(self._extra(self._evidence.fuzzy, new), [*keep_apart, *self._unique()])
+
+    def _is_plain(self, number: int, before: Mask) -> bool:
+        """Whether a type is less trusted than all that were linked before, and nobody is limited to one of it."""
+        return number > int(np.flatnonzero(before).max()) and not self._types[number][1].one_per_person
+
+    def _attach(self, sighted: _Sighted) -> Edges:
+        """Gives new identifiers to the one person they were seen with; what is left are links among new ones.
+
+        A shortcut for what `join` would do: where each is seen with one person at most, no two persons can meet.
+        """
+        alive = self._made.status[sighted.node] == PERSONS
+        known = np.flatnonzero(alive & (sighted.hub >= 0))
+        self._made.label[sighted.node[known]] = self._made.label[sighted.hub[known]]
+        alone = np.flatnonzero(alive & (sighted.hub < 0))
+        held, node = sighted.set[alone], sighted.node[alone]
+        # Sets come together, their members in order of trust: the first of a set is its hub.
+        first = np.flatnonzero(np.r_[True, held[1:] != held[:-1]]) if len(held) else alone
+        self._hub[held[first]] = node[first]
+        hub = np.repeat(node[first], np.diff(np.r_[first, len(held)]))
+        rest = np.flatnonzero(hub != node)
+        return self._edges(hub[rest], node[rest], held[rest])
+
+    def _edges(self, u: Ints, v: Ints, held: Ints) -> Edges:
+        """Links seen in the sets `held`: the least trusted types last, then what was seen later."""
+        kinds = self._evidence.kind
+
+        def rank(chosen: Ints) -> Rank:
+            seen = self._evidence.first_seen()[held[chosen]]
+            return kinds[v[chosen]].astype(np.int64), kinds[u[chosen]].astype(np.int64), seen
+
+        return Edges(u, v, rank)
 
     def _join(self, edges: Edges, constraints: list[Constraint]) -> None:
         if len(edges.u):
@@ -199,14 +253,14 @@ class _Resolution:
 
     def _seen_together(self, new: Mask) -> Edges:
         """From the most trusted identifier of each set to the others, where one of the two is of a new type."""
-        hub = self._hubs(self._linked)
-        kinds = self._evidence.kind
-        fit = self._alive() & self._linked[kinds[self._evidence.member]]
-        held, v = self._set[fit], self._evidence.member[fit]
-        u = hub[held]
-        use = (u != v) & (new[kinds[u]] | new[kinds[v]])
-        u, v, held = u[use], v[use], held[use]
-        return Edges(u, v, (self._priority[kinds[v]], self._priority[kinds[u]], self._seen[held]))
+        evidence, kinds = self._evidence, self._evidence.kind
+        hub = np.repeat(self._hub, np.diff(evidence.start))
+        at = np.flatnonzero(self._fit(self._linked)[evidence.member] & (evidence.member != hub))
+        u, v = hub[at], evidence.member[at]
+        if not new[self._linked].all():
+            fresh = np.flatnonzero(new[kinds[u]] | new[kinds[v]])
+            at, u, v = at[fresh], u[fresh], v[fresh]
+        return self._edges(u, v, self._set[at])
 
     def _extra(self, pairs: Extra, new: Mask) -> Edges:
         """A steward's or likely pairs, both ends of which can link by now and one only now."""
@@ -214,7 +268,8 @@ class _Resolution:
         u, v = np.minimum(pairs.left, pairs.right), np.maximum(pairs.left, pairs.right)
         use = self._linked[kinds[u]] & self._linked[kinds[v]] & (new[kinds[u]] | new[kinds[v]])
         use &= (status[u] == PERSONS) & (status[v] == PERSONS) & (u != v)
-        return Edges(u[use], v[use], (-pairs.weight[use],))
+        weight = pairs.weight[use]
+        return Edges(u[use], v[use], lambda chosen: (-weight[chosen],))
 
     def _forbidden(self) -> list[Constraint]:
         pairs = zip(self._evidence.forbidden.left.tolist(), self._evidence.forbidden.right.tolist(), strict=True)
@@ -245,13 +300,14 @@ class _Resolution:
         """Numbers the persons, finds their anchors, and gives each set its person."""
         made, evidence = self._made, self._evidence
         alive = np.flatnonzero(made.status == PERSONS)
-        used, label = np.unique(made.label[alive], return_inverse=True)
+        used = np.zeros(int(made.label.max()) + 1, np.bool_)
+        used[made.label[alive]] = True
+        label = (np.cumsum(used) - 1)[made.label[alive]]
         made.label = np.full(evidence.nodes, -1, np.int64)
         made.label[alive] = label
         # Sequence first, then the node's number, which is its trust: both in one whole number.
         key = evidence.sequence[alive] * evidence.nodes + alive
-        best = np.full(len(used), np.iinfo(np.int64).max, np.int64)
+        best = np.full(int(used.sum()), np.iinfo(np.int64).max, np.int64)
         np.minimum.at(best, label, key)
         made.anchor = best % evidence.nodes
-        hub = self._hubs(np.ones(len(self._types), np.bool_))
-        made.set_person = np.where(hub >= 0, made.label[hub], -1)
+        made.set_person = np.where(self._hub >= 0, made.label[self._hub], -1)

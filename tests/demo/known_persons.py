@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from klantspoor import events, identity, journeys
-from klantspoor.intake.ledger import IDENTIFIERS, LINKS_SCHEMA, Ledger
+from klantspoor.intake.ledger import LINKS_SCHEMA, Ledger
 from klantspoor.lake import Lake, Staging
 from klantspoor.project.model import Project
 
@@ -42,28 +42,25 @@ def _copy(folder: Path, to: Path, known: pa.Table, type_name: str, landed_at: da
     shutil.copytree(folder, to)
     table = pq.read_table(folder / "events.parquet")
     place = pc.index_in(table["source_event_id"].combine_chunks(), value_set=known["source_event_id"].combine_chunks())
-    persons = known["true_person"].combine_chunks().take(place)
-    identifiers = _one_each(persons, type_name)
-    at = table.column_names.index("identifiers")
-    pq.write_table(table.set_column(at, table.schema.field(at), identifiers), to / "events.parquet")
-    distinct = _one_each(persons.drop_null().unique(), type_name)
-    links = {
-        "identifiers": distinct,
-        "first_seen": pa.array([landed_at] * len(distinct)),
-        "last_seen": pa.array([landed_at] * len(distinct)),
-        "rows": pa.array(np.ones(len(distinct), np.int64)),
-        "persona": pa.nulls(len(distinct), pa.string()),
-    }
-    pq.write_table(pa.table(links).cast(LINKS_SCHEMA), to / "links.parquet")
-
-
-def _one_each(persons: pa.Array, type_name: str) -> pa.Array:
-    """One identifier of that type for each person (n), none for null."""
-    there = np.asarray(pc.is_valid(persons).to_numpy(zero_copy_only=False), np.int32)
-    values = persons.drop_null()
-    held = pa.StructArray.from_arrays(
-        [pa.repeat(type_name, len(values)), values, pa.array(np.zeros(len(values), np.bool_))],
-        names=["type", "identifier", "blocked"],
-    )
-    offsets = np.concatenate([[0], np.cumsum(there)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), held).cast(IDENTIFIERS)
+    number = np.asarray(pc.fill_null(place, 0).to_numpy(), np.int64)
+    there = np.asarray(pc.is_valid(place).to_numpy(zero_copy_only=False), np.bool_)
+    persons = known["true_person"].combine_chunks()
+    # P000017 is the 18th: a set of one identifier, with a number of its own that is not 0.
+    sets = np.array([int(name[1:]) + 1 for name in persons.to_pylist()] or [0], np.uint64)
+    at = table.column_names.index("identifier_set")
+    held = pa.array(np.where(there, sets[number], np.uint64(0)))
+    pq.write_table(table.set_column(at, table.schema.field(at), held), to / "events.parquet")
+    distinct = persons.take(place.drop_null()).unique().to_pylist()
+    rows = [
+        {
+            "identifier_set": int(name[1:]) + 1,
+            "position": 1,
+            "identifiers": [{"type": type_name, "identifier": name, "guard": None}],
+            "first_seen": landed_at,
+            "last_seen": landed_at,
+            "rows": 1,
+            "persona": None,
+        }
+        for name in distinct
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, LINKS_SCHEMA), to / "links.parquet")

@@ -49,7 +49,9 @@ def land(folder: Path, files: list[list[Link]]) -> None:
                         "identifier": value,
                         "guard": "blocked" if kind.startswith("!") else None,
                     }
-                    for kind, _, value in (text.partition(":") for text in link)
+                    for kind, _, value in (
+                        text.partition(":") for text in sorted(link, key=lambda text: text.lstrip("!"))
+                    )
                 ],
                 "first_seen": seen,
                 "last_seen": seen,

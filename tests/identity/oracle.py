@@ -134,7 +134,7 @@ class Resolver:
             for v in members:
                 if hub is not None and v in self.alive and v[0] in self.linked and v != hub and {hub[0], v[0]} & new:
                     edges.append(
-                        ((kinds[v[0]].priority, kinds[hub[0]].priority, first, self.trust(hub), self.trust(v)), hub, v)
+                        ((self.trust(v)[:2], self.trust(hub)[:2], first, self.trust(hub), self.trust(v)), hub, v)
                     )
         self.join([(u, v) for _, u, v in sorted(edges)], values)
         self.join(self.pairs(self.world.fuzzy, new), self.values([*forbids, *self.unique()]))

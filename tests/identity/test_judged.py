@@ -100,7 +100,7 @@ def test_identifiers_are_scored_by_hand(project: Project, tmp_path: Path) -> Non
     assert whole.cluster == Measure(2 / 6, 2 / 4)
     assert tied.pairwise == Measure(1.0, 1.0)
     assert tied.cluster == Measure(1.0, 1.0)
-    assert judged.left_out == {"no_such_type": 1, "blocked": 1, "never_seen": 1, "shared": 2, "divided": 0}
+    assert judged.left_out == {"no_such_type": 1, "guarded": 1, "never_seen": 1, "shared": 2, "divided": 0}
 
 
 # --- what a truth may not be ---
