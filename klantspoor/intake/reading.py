@@ -164,13 +164,12 @@ class Passage:
                     made.append(maker.make_links(chosen) if self._is_reference else maker.make(chosen))
         bad = faults.mask()
         ignored = ~held & ~bad
+        about = [table.select(BAD_ROWS.names) for one in made for table in (one.bad, one.links)] if bad.any() else []
         nothing = EVENTS_SCHEMA(self._tools.case_keys).empty_table()
         result = BatchResult(
             _in_order([nothing, *(_numbered(one.events, batch) for one in made)]),
             pa.concat_tables([LINK_ROWS.empty_table(), *(_numbered(one.links, batch) for one in made)]),
-            faults.table(
-                batch.numbers, batch.malformed, pa.concat_tables([BAD_ROWS.empty_table(), *(m.bad for m in made)])
-            ),
+            faults.table(batch.numbers, batch.malformed, pa.concat_tables([BAD_ROWS.empty_table(), *about])),
             ignored,
         )
         counts.times_resolved += sum(one.times_resolved for one in made)
