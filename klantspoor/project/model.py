@@ -163,6 +163,18 @@ class Limits(Strict):
     keep_versions: int = Field(default=7, ge=1, description="published versions that stay on disk")
 
 
+class Linkage(Strict):
+    """Looks for fuzzy duplicates among the persons the sources describe; needs the extra `linkage`."""
+
+    threshold: float = Field(
+        default=0.99, ge=0.5, lt=1, description="least probability at which two records are told to be one person"
+    )
+    max_pairs: int = Field(
+        default=20_000_000, ge=1, description="pairs of records that are compared at most: bounds time and memory"
+    )
+    seed: int = Field(default=1, ge=0, description="chooses the random pairs on which chance agreement is counted")
+
+
 class ProjectFile(Strict):
     """`klantspoor.yaml`: what holds for the whole project."""
 
@@ -175,6 +187,7 @@ class ProjectFile(Strict):
     pseudonym_key: KeySource
     identifiers: dict[Name, IdentifierType] = Field(description="every identifier type the sources use")
     limits: Limits = Limits()
+    linkage: Linkage | None = None
 
 
 # --- sources/*.yaml --------------------------------------------------------------------------------------------------
