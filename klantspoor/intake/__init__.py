@@ -4,11 +4,13 @@ from klantspoor.intake.ledger import EVENTS_SCHEMA, LINKS_SCHEMA, QUARANTINE_SCH
 from klantspoor.intake.preview import PreviewRow, preview
 from klantspoor.intake.reading import Counts
 from klantspoor.intake.take import FileResult, IntakeReport, take_in
+from klantspoor.intake.vault import VAULT_SCHEMA, Vault, read_records
 
 __all__ = [
     "EVENTS_SCHEMA",
     "LINKS_SCHEMA",
     "QUARANTINE_SCHEMA",
+    "VAULT_SCHEMA",
     "Counts",
     "FileRecord",
     "FileResult",
@@ -16,6 +18,8 @@ __all__ = [
     "Ledger",
     "LedgerFile",
     "PreviewRow",
+    "Vault",
     "preview",
+    "read_records",
     "take_in",
 ]

@@ -137,9 +137,18 @@ def _key(file: ProjectFile) -> Iterator[Problem]:
 
 
 def _folders(file: ProjectFile) -> Iterator[Problem]:
-    lake, landing = PurePath(file.lake), PurePath(file.landing)
-    for key, folder in (("lake", lake), ("landing", landing)):
+    lake, landing, vault = PurePath(file.lake), PurePath(file.landing), PurePath(file.vault)
+    for key, folder in (("lake", lake), ("landing", landing), ("vault", vault)):
         if str(folder) == ".":
             yield Problem(FILE, key, "is the project's own folder", expected="a folder of its own")
-    if lake == landing or lake in landing.parents or landing in lake.parents:
+    if _overlap(lake, landing):
         yield Problem(FILE, "landing", "lies in the lake, or the lake in it", repr(str(landing)), "two folders apart")
+    for name, folder in (("lake", lake), ("landing folder", landing)):
+        if str(vault) != "." and _overlap(vault, folder):
+            hint = "plain personal data is kept there"
+            message = f"lies in the {name}, or that in it"
+            yield Problem(FILE, "vault", message, repr(str(vault)), "a folder apart", hint)
+
+
+def _overlap(one: PurePath, other: PurePath) -> bool:
+    return one == other or one in other.parents or other in one.parents

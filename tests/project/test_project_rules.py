@@ -45,6 +45,10 @@ def one(project: ProjectFolder, where: str, level: str = "error") -> str:
         ("  file: pseudonym.key", "  env: MY-KEY", "pseudonym_key.env", "environment variable"),
         ("lake: lake", "lake: .", "lake", "own folder"),
         ("lake: lake", "lake: landing/out", "landing", "two folders apart"),
+        ("lake: lake", "lake: lake\nvault: lake/vault", "vault", "lies in the lake"),
+        ("lake: lake", "lake: lake\nvault: landing", "vault", "landing folder"),
+        ("lake: lake", "lake: safe/lake\nvault: safe", "vault", "a folder apart"),
+        ("lake: lake", "lake: lake\nvault: .", "vault", "own folder"),
     ],
 )
 def test_project_file(project: ProjectFolder, old: str, new: str, where: str, told: str) -> None:
@@ -186,6 +190,26 @@ def test_every_event_needs_time_and_activity_after_the_defaults(project: Project
     project.change(SOURCE, "  occurred_at: changed_at\n", "")
     project.change(SOURCE, "expected:\n", "events:\n  - {occurred_at: changed_at}\n  - {team: team}\nexpected:\n")
     assert "has no occurred_at" in one(project, "events[1]")
+
+
+CASE = "  case_keys:\n    ticket: ticket\n"
+
+
+def test_a_record_is_linted_and_needs_linkage(project: ProjectFolder) -> None:
+    project.change(SOURCE, CASE, CASE + "  record: {last_name: customer, city: upper(team)}\n")
+    assert "linkage: {} in klantspoor.yaml" in one(project, "defaults.record", "warning")
+    project.add(FILE, "linkage: {}\n")
+    assert project.problems() == []
+    project.change(SOURCE, "city: upper(team)", "city: uper(team)")
+    assert "'upper'" in one(project, "defaults.record.city")
+    project.change(SOURCE, "city: uper(team)", "sity: team")
+    assert "Did you mean 'city'?" in one(project, "defaults.record.sity")
+
+
+def test_a_record_shows_nothing_so_it_may_be_personal(project: ProjectFolder) -> None:
+    project.change(SOURCE, CASE, CASE + "  record: {email: email, full_name: customer}\n")
+    project.add(FILE, "linkage: {}\n")
+    assert project.problems() == []
 
 
 def test_events_without_identifiers(project: ProjectFolder) -> None:
