@@ -1,5 +1,6 @@
 """Taking files in: readers, the gate, pseudonyms, quarantine and the ledger."""
 
+from klantspoor.intake.evidence import EVIDENCE_SCHEMA, linkage_evidence
 from klantspoor.intake.ledger import EVENTS_SCHEMA, LINKS_SCHEMA, QUARANTINE_SCHEMA, FileRecord, Ledger, LedgerFile
 from klantspoor.intake.preview import PreviewRow, preview
 from klantspoor.intake.reading import Counts
@@ -8,6 +9,7 @@ from klantspoor.intake.vault import VAULT_SCHEMA, Vault, read_records
 
 __all__ = [
     "EVENTS_SCHEMA",
+    "EVIDENCE_SCHEMA",
     "LINKS_SCHEMA",
     "QUARANTINE_SCHEMA",
     "VAULT_SCHEMA",
@@ -19,6 +21,7 @@ __all__ = [
     "LedgerFile",
     "PreviewRow",
     "Vault",
+    "linkage_evidence",
     "preview",
     "read_records",
     "take_in",

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, get_args
 
@@ -133,6 +134,17 @@ class Vault:
             sync(aside)
             aside.rename(path)
         sync(self.folder)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for what is made of records on the way, gone at the end. Under the ledger's lock."""
+        self.make()
+        folder = self.folder / f"{_ASIDE}scratch"
+        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def make(self) -> None:
         """Makes the folder, or sees that it is its owner's alone."""

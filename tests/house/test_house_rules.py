@@ -27,7 +27,7 @@ ROOMS = {
     "project": {"errors"},
     "lake": {"errors", "dictionary", "project"},
     "intake": {"errors", "dictionary", "project", "lake"},
-    "identity": {"errors", "dictionary", "project", "lake", "intake"},
+    "identity": {"errors", "dictionary", "project", "lake", "intake", "linkage"},
     "linkage": {"errors", "dictionary", "project", "lake"},
     "journeys": {"errors", "dictionary", "project", "lake"},
     "events": {"errors", "dictionary", "project", "lake", "intake", "identity", "journeys"},
