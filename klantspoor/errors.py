@@ -79,6 +79,20 @@ class NotFoundError(KlantspoorError):
     """What was asked for by name does not exist; the message names the nearest that does."""
 
 
+class MissingExtraError(KlantspoorError):
+    """A part of Klantspoor that is installed on request is asked for and not there; the message says how to get it."""
+
+    def __init__(self, extra: str) -> None:
+        self.extra = extra
+        super().__init__(
+            f"this needs the optional extra {extra!r}, which is not installed: pip install 'klantspoor[{extra}]'"
+        )
+
+
+class LinkageError(KlantspoorError):
+    """Records cannot be compared: a column is missing, an id stands twice, or Splink gave up; never with their values."""
+
+
 class PublicationStoppedError(KlantspoorError):
     """A critical check failed, or a source whose absence stops publication did not come."""
 

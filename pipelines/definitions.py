@@ -2,15 +2,16 @@
 
 import dagster as dg
 
-from assets import events, identity, intake, journeys, marts, mining, page, publication
-from pipelines.jobs import nightly
+from assets import events, identity, intake, journeys, linkage, marts, mining, page, publication
+from pipelines.jobs import nightly, weekly_linkage
 from pipelines.resources import Night
-from pipelines.schedules import nightly_schedule
+from pipelines.schedules import linkage_schedule, nightly_schedule
 from pipelines.sensors import landing_sensor
 
 defs = dg.Definitions(
     assets=[
         intake.ledger,
+        linkage.linkage_evidence,
         identity.identity,
         events.events,
         journeys.journeys,
@@ -25,8 +26,8 @@ defs = dg.Definitions(
         journeys.journeys_checks,
         marts.marts_checks,
     ],
-    jobs=[nightly],
-    schedules=[nightly_schedule()],
+    jobs=[nightly, weekly_linkage],
+    schedules=[nightly_schedule(), linkage_schedule()],
     sensors=[landing_sensor],
     resources={"night": Night()},
     executor=dg.in_process_executor,

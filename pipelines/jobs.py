@@ -1,10 +1,17 @@
-"""The job: a whole night, in one process, for starting a process costs more than most steps."""
+"""The jobs: a whole night, and the linkage; each in one process, for starting one costs more than most steps."""
 
 import dagster as dg
 
+_LINKAGE = dg.AssetSelection.assets("linkage_evidence")
 nightly = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - _LINKAGE,
     executor_def=dg.in_process_executor,
     description="Takes in what landed, rebuilds every table from the ledger, checks them, and publishes them together.",
+)
+weekly_linkage = dg.define_asset_job(
+    "linkage",
+    selection=_LINKAGE,
+    executor_def=dg.in_process_executor,
+    description="Compares the records of persons in the vault; the nights after it read what it found.",
 )

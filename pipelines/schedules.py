@@ -1,9 +1,9 @@
-"""When the night runs: at the project's hour in its zone. Nothing is computed here."""
+"""When the jobs run: the night at the project's hour in its zone, the linkage once a week. Nothing is computed here."""
 
 import dagster as dg
 
 from klantspoor.errors import ConfigError
-from pipelines.jobs import nightly
+from pipelines.jobs import nightly, weekly_linkage
 from pipelines.resources import AS_OF_TAG, is_project_named, named_project
 
 _DEFAULT = ("0 3 * * *", "UTC")
@@ -31,3 +31,15 @@ def nightly_schedule() -> dg.ScheduleDefinition:
         return dg.RunRequest(run_key=moment, tags={AS_OF_TAG: moment})
 
     return at_night
+
+
+def linkage_schedule() -> dg.ScheduleDefinition:
+    """The schedule of the linkage: on Saturdays at noon, far from the night; it is switched on in the UI."""
+    _, zone = hours()
+    return dg.ScheduleDefinition(
+        name="linkage_schedule",
+        job=weekly_linkage,
+        cron_schedule="0 12 * * 6",
+        execution_timezone=zone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )

@@ -298,7 +298,7 @@ class EventMaker:
         draft["identifiers"], draft["identifier_set"], usable = found.lists, found.sets, found.usable
         if self._tools.source.anonymous == "quarantine":
             slot = chosen.plan.slots.get("identifiers.0")
-            advice = "no identifier that is neither empty nor blocked; anonymous: keep would keep the event"
+            advice = "no identifier that is neither empty nor guarded; anonymous: keep would keep the event"
             chosen.blame(~usable & ~chosen.bad, "no_identifier", slot, None, advice)
         return columns, usable
 

@@ -123,16 +123,24 @@ def whole_file(reason: str, column: str | None, detail: str) -> pa.Table:
 def _identifiers(
     rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], about: pa.Table | None
 ) -> pa.Array | pa.ChunkedArray:
-    """The identifiers of quarantined records (k), an empty list where they are not known."""
+    """The identifiers of quarantined records (k), of all their events, each once; an empty list where none is known."""
     nobody = pa.array([[]], IDENTIFIERS)
     if about is None or about.num_rows == 0:
         return nobody.take(pa.array(np.zeros(len(rows), np.int64)))
-    known = numbers[about.column("row_number").to_numpy()]
-    order = np.argsort(known, kind="stable")
-    place = np.minimum(np.searchsorted(known[order], rows), len(known) - 1)
-    found = np.where(known[order][place] == rows, order[place] + 1, 0)
-    every = pa.concat_arrays([nobody, *about.column("identifiers").chunks])
-    return every.take(pa.array(found))
+    lists = about.column("identifiers").combine_chunks()
+    held = pc.list_parent_indices(lists).to_numpy()
+    flat = pa.Table.from_struct_array(pc.list_flatten(lists)).append_column(
+        "row", pa.array(numbers[about.column("row_number").to_numpy()][held])
+    )
+    once = flat.group_by(flat.column_names, use_threads=False).aggregate([]).sort_by("row")
+    known, starts = np.unique(once.column("row").to_numpy(), return_index=True)
+    if len(known) == 0:
+        return nobody.take(pa.array(np.zeros(len(rows), np.int64)))
+    values = once.drop_columns(["row"]).to_struct_array().combine_chunks()
+    offsets = pa.array(np.r_[starts, once.num_rows].astype(np.int32))
+    every = pa.concat_arrays([nobody, pa.ListArray.from_arrays(offsets, values).cast(IDENTIFIERS)])
+    place = np.minimum(np.searchsorted(known, rows), len(known) - 1)
+    return every.take(pa.array(np.where(known[place] == rows, place + 1, 0)))
 
 
 def _malformed(rows: tuple[tuple[int, str], ...]) -> pa.Table:

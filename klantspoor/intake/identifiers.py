@@ -57,12 +57,15 @@ class IdentifierMaker:
             return IdentifierColumn(type_name, nothing, nothing)
         cleaned, invalid = clean(distinct.dictionary, rules)
         pseudonyms = self._pseudonymiser.of(cleaned, f"identifier{SEPARATOR}{type_name}", DIGITS)
-        guards = self._guards(cleaned, invalid, rules)
+        guards = self._guards(pc.utf8_trim_whitespace(distinct.dictionary), cleaned, invalid, rules)
         return IdentifierColumn(type_name, pseudonyms.take(distinct.indices), guards.take(distinct.indices))
 
-    def _guards(self, cleaned: pa.Array, invalid: pa.Array, rules: IdentifierType) -> pa.Array:
-        """The first guard that holds each value (n), or null."""
-        nobodys = pc.match_substring_regex(cleaned, _NOBODYS)
+    def _guards(self, written: pa.Array, cleaned: pa.Array, invalid: pa.Array, rules: IdentifierType) -> pa.Array:
+        """The first guard that holds each value (n), or null.
+
+        What is nobody's is so as it is `written` too: by the rules for telephones, 0000000000 is +31000000000.
+        """
+        nobodys = pc.or_(pc.match_substring_regex(written, _NOBODYS), pc.match_substring_regex(cleaned, _NOBODYS))
         found = pc.if_else(pc.fill_null(nobodys, False), pa.scalar("blocked"), pa.scalar(None, pa.string()))
         for guard, globs in (("blocked", rules.block), ("staff", rules.staff), ("test", rules.test)):
             if globs:
@@ -117,8 +120,8 @@ def _numbers(column: IdentifierColumn) -> Words:
     with the type, so that sums of different sets meet by chance alone.
     """
     distinct = column.pseudonyms.dictionary_encode()
-    words = np.array([int(text[:16], 16) for text in distinct.dictionary.to_pylist()], np.uint64)
-    mixed = words ^ np.uint64(_type_number(column.type))
+    digits = "".join(pc.utf8_slice_codeunits(distinct.dictionary, 0, 16).to_pylist())
+    mixed = np.frombuffer(bytes.fromhex(digits), ">u8").astype(np.uint64) ^ np.uint64(_type_number(column.type))
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     mixed ^= mixed >> np.uint64(31)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ import pyarrow.parquet as pq
 
 from klantspoor.errors import LakeError
 
+_FOLDER = re.compile(r"^\d{8,}-")
+"""Folders of files taken in begin with their sequence; what else lies in the ledger is no file."""
 _INSTANT = pa.timestamp("us", tz="UTC")
 IDENTIFIERS = pa.list_(
     pa.field(
@@ -155,7 +158,7 @@ class Ledger:
         """
         if not self.folder.is_dir():
             return []
-        paths = sorted(p for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+        paths = sorted(p for p in self.folder.iterdir() if _FOLDER.match(p.name) and p.is_dir())
         return sorted((LedgerFile(p, _read_record(p)) for p in paths), key=lambda f: f.record.sequence)
 
     @contextmanager
@@ -191,12 +194,17 @@ class Ledger:
         """Writes `file.json`, syncs all of `aside` and renames it into place, in that order."""
         (aside / "file.json").write_text(record.to_json(), encoding="utf-8")
         for part in aside.iterdir():
-            _sync(part)
-        _sync(aside)
-        final = self.folder / f"{record.sequence:08d}-{record.content_hash[:12]}"
+            sync(part)
+        sync(aside)
+        final = self.folder / folder_name(record)
         aside.rename(final)
-        _sync(self.folder)
+        sync(self.folder)
         return LedgerFile(final, record)
+
+
+def folder_name(record: FileRecord) -> str:
+    """What the ledger folder of a file is called, and its vault file."""
+    return f"{record.sequence:08d}-{record.content_hash[:12]}"
 
 
 def write_table(path: Path, table: pa.Table) -> None:
@@ -216,7 +224,8 @@ def _read_record(folder: Path) -> FileRecord:
         ) from error
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Forces a file or a folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

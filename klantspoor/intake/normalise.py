@@ -29,7 +29,7 @@ def clean(texts: pa.Array, rules: IdentifierType) -> tuple[pa.Array, pa.Array]:
         return _phones(_no_blanks(trimmed), rules.country)
     if rules.normalise == "email":
         trimmed = pc.utf8_normalize(trimmed, form="NFKC")
-        bare = pc.replace_substring_regex(pc.utf8_lower(trimmed), r"^(?:mailto:|<)|>$", "")
+        bare = pc.replace_substring_regex(pc.utf8_lower(trimmed), r"^(?:mailto:)?<?|>$", "")
         trimmed = pc.utf8_trim_whitespace(bare)
     elif rules.normalise == "lower":
         trimmed = pc.utf8_lower(trimmed)

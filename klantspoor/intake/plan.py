@@ -108,6 +108,8 @@ def _expressions(mapping: ResolvedMapping, kind: str) -> Iterator[tuple[str, str
             yield key, text, "typed" if key in _TYPED else "text"
     for number, identifier in enumerate(mapping.identifiers or []):
         yield f"identifiers.{number}", identifier.value, "text"
+    for field, text in (mapping.record or {}).items():
+        yield f"record.{field}", text, "text"
     if kind == "events":
         for name, text in (mapping.case_keys or {}).items():
             yield f"case_keys.{name}", text, "text"

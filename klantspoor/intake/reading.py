@@ -28,6 +28,7 @@ from klantspoor.intake.plan import Plan, Slot, make_plan
 from klantspoor.intake.raw import RawBatch, RawFile, open_raw
 from klantspoor.intake.sandbox import literal
 from klantspoor.intake.tools import Tools, case_keys
+from klantspoor.intake.vault import VAULT_SCHEMA, VaultPart, described
 from klantspoor.project.model import Project, SourceFile
 
 _LINK_BATCH = 100_000
@@ -58,36 +59,42 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """One batch, done: `events`, `links` (`LINK_ROWS`), `quarantine`, and which good rows were ignored."""
+    """One batch, done: `events`, `links` (`LINK_ROWS`), `records` (`VAULT_SCHEMA`), `quarantine`, which rows were ignored."""
 
     events: pa.Table
     links: pa.Table
+    records: pa.Table
     quarantine: pa.Table
     ignored: Mask
 
 
-def read_file(project: Project, source: SourceFile, landed: LandingFile, key: bytes, aside: Path) -> Reading:
+def read_file(
+    project: Project, source: SourceFile, landed: LandingFile, key: bytes, aside: Path, part: VaultPart
+) -> Reading:
     """Reads one file and writes `events.parquet`, `links.parquet` and `quarantine.parquet` into `aside`.
 
-    A file that cannot be used as a whole leaves nothing but the one row that says why.
+    What it says of persons goes into `part`. A file that cannot be used as a whole leaves nothing but the one row that says why.
     """
     reading = Reading()
     try:
-        _read(project, source, landed, Tools(project, source, key, landed.landed_at), aside, reading)
+        _read(project, source, landed, Tools(project, source, key, landed.landed_at), aside, part, reading)
         _write_links(aside, project.file.limits.memory_mb)
     except IntakeError as fault:
-        _give_up(aside, source, landed, reading, fault)
+        _give_up(aside, part, source, landed, reading, fault)
     except (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.InternalException, pa.ArrowMemoryError):
         raise  # the machine's trouble, not the file's
     except (duckdb.Error, pa.ArrowException) as error:
         # Nobody foresaw it: the file waits, the night goes on. The error's own words may quote the data: its kind must do.
         said = f"reading it failed ({type(error).__name__}); compare it with a file that was read"
-        _give_up(aside, source, landed, reading, IntakeError("unreadable_file", said))
+        _give_up(aside, part, source, landed, reading, IntakeError("unreadable_file", said))
     return reading
 
 
-def _give_up(aside: Path, source: SourceFile, landed: LandingFile, reading: Reading, fault: IntakeError) -> None:
+def _give_up(
+    aside: Path, part: VaultPart, source: SourceFile, landed: LandingFile, reading: Reading, fault: IntakeError
+) -> None:
     """Leaves nothing of the file but the one row that says why."""
+    part.drop()
     reading.counts, reading.fault = Counts(), fault
     shutil.rmtree(aside)
     aside.mkdir()
@@ -97,7 +104,13 @@ def _give_up(aside: Path, source: SourceFile, landed: LandingFile, reading: Read
 
 
 def _read(
-    project: Project, source: SourceFile, landed: LandingFile, tools: Tools, aside: Path, reading: Reading
+    project: Project,
+    source: SourceFile,
+    landed: LandingFile,
+    tools: Tools,
+    aside: Path,
+    part: VaultPart,
+    reading: Reading,
 ) -> None:
     raw = open_raw(landed.path, source)
     plan = make_plan(source, raw.columns)
@@ -114,6 +127,7 @@ def _read(
             for writer, table in ((events, result.events), (links, result.links), (quarantine, result.quarantine)):
                 if table.num_rows:
                     writer.write_table(table)
+            part.write(result.records)
 
 
 def _repetitive(schema: pa.Schema) -> list[str]:
@@ -128,6 +142,7 @@ class Passage:
     def __init__(self, project: Project, plan: Plan, landed_at: datetime, tools: Tools) -> None:
         self._plan = plan
         self._tools = tools
+        self._types = project.file.identifiers
         self._is_reference = plan.source.kind == "reference"
         self._gate = Gate(plan, project.file.limits.memory_mb)
         several = len(plan.events) > 1
@@ -151,6 +166,7 @@ class Passage:
         rows = len(batch.numbers)
         faults = Faults(rows)
         made: list[Made] = []
+        records = [VAULT_SCHEMA.empty_table()]
         held = np.zeros(rows, np.bool_)
         if rows:
             answer = self._gate.evaluate(batch.table)
@@ -162,15 +178,16 @@ class Passage:
                 held[chosen.rows] = True
                 if len(chosen):
                     made.append(maker.make_links(chosen) if self._is_reference else maker.make(chosen))
+                    records.append(_numbered(described(self._types, chosen, made[-1].links), batch))
         bad = faults.mask()
         ignored = ~held & ~bad
+        about = [table.select(BAD_ROWS.names) for one in made for table in (one.bad, one.links)] if bad.any() else []
         nothing = EVENTS_SCHEMA(self._tools.case_keys).empty_table()
         result = BatchResult(
             _in_order([nothing, *(_numbered(one.events, batch) for one in made)]),
             pa.concat_tables([LINK_ROWS.empty_table(), *(_numbered(one.links, batch) for one in made)]),
-            faults.table(
-                batch.numbers, batch.malformed, pa.concat_tables([BAD_ROWS.empty_table(), *(m.bad for m in made)])
-            ),
+            pa.concat_tables(records),
+            faults.table(batch.numbers, batch.malformed, pa.concat_tables([BAD_ROWS.empty_table(), *about])),
             ignored,
         )
         counts.times_resolved += sum(one.times_resolved for one in made)
@@ -209,9 +226,10 @@ class Passage:
 
 
 def _numbered(rows: pa.Table, batch: RawBatch) -> pa.Table:
-    """Events or links with record numbers instead of positions in the batch."""
-    numbers = pa.array(batch.numbers[rows.column("row_number").to_numpy()])
-    return rows.set_column(0, rows.schema.field("row_number"), numbers)
+    """Events, links or records with the file's row numbers instead of positions in the batch."""
+    at = rows.schema.get_field_index("row_number")
+    numbers = pa.array(batch.numbers[rows.column(at).to_numpy()])
+    return rows.set_column(at, rows.schema.field(at), numbers)
 
 
 def _in_order(parts: list[pa.Table]) -> pa.Table:

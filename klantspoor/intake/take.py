@@ -14,9 +14,10 @@ from typing import Literal
 
 from klantspoor.errors import ConfigError, Problem
 from klantspoor.intake.landing import Fingerprint, LandingFile, find, fingerprint
-from klantspoor.intake.ledger import FileRecord, Ledger
+from klantspoor.intake.ledger import FileRecord, Ledger, folder_name
 from klantspoor.intake.pseudonyms import key_check
 from klantspoor.intake.reading import Counts, Reading, read_file
+from klantspoor.intake.vault import Vault
 from klantspoor.project.key import load_key
 from klantspoor.project.model import Project
 
@@ -72,7 +73,8 @@ def take_in(
         progress: is told in a line what is being read.
 
     Raises:
-        ConfigError: the key for pseudonyms is not there, or is another than the ledger was made with.
+        ConfigError: the key for pseudonyms is not there, or is another than the ledger was made with; or the vault is
+            needed and lies in the lake or the landing folder.
         LakeError: another process is taking files in, or the ledger cannot be read.
         ValueError: `as_of` has no time zone.
     """
@@ -98,6 +100,10 @@ class _Intake:
         self._check = key_check(key)
         if any(record.key_check != self._check for record in records):
             raise _other_key()
+        self._vault = Vault(project)
+        if self._vault.is_used:
+            self._vault.check()
+        self._vault.sweep(ledger)
         self._known = {(record.source, record.content_hash): record for record in records}
         self._next = max((record.sequence for record in records), default=0) + 1
 
@@ -124,14 +130,17 @@ class _Intake:
             return FileResult(file.source, file.file, "known", known.sequence, detail=_why_known(known))
         self._progress(f"reading {file.source}: {file.file}")
         aside = self._ledger.new_folder(self._next)
-        reading = read_file(self._project, self._project.sources[file.source], file, self._key, aside)
+        part = self._vault.new_part(self._next)
+        reading = read_file(self._project, self._project.sources[file.source], file, self._key, aside, part)
         if _changed(file.path, before):
             self._ledger.sweep()
+            part.drop()
             return FileResult(
                 file.source, file.file, "changing", detail="it changed while it was read; left for the next night"
             )
         seconds = time.perf_counter() - began
         record = self._record(file, before, reading, seconds)
+        part.keep(folder_name(record))
         self._ledger.add(aside, record)
         self._known[file.source, before.content_hash] = record
         self._next += 1
@@ -159,8 +168,7 @@ class _Intake:
 def _why_known(known: FileRecord) -> str:
     if known.file_status == "used":
         return f"its content was read as {known.file}"
-    folder = f"{known.sequence:08d}-{known.content_hash[:12]}"
-    return f"its content was quarantined as {known.file}; remove {folder} from the ledger to have it read again"
+    return f"its content was quarantined as {known.file}; remove {folder_name(known)} from the ledger to have it read again"
 
 
 def _changed(path: Path, before: Fingerprint) -> bool:

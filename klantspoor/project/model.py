@@ -53,6 +53,21 @@ Duration = Annotated[
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="lower case letters, digits and _")]
 Sql = Annotated[str, Field(min_length=1, description="a DuckDB SQL expression over the columns of one row")]
+RecordField = Literal[
+    "first_name",
+    "last_name",
+    "full_name",
+    "birth_date",
+    "birth_place",
+    "street",
+    "house_number",
+    "postcode",
+    "city",
+    "email",
+    "phone",
+    "occupation",
+    "gender",
+]
 Initiator = Literal["customer", "organisation", "system", "partner"]
 Turn = Literal["asks_us", "asks_customer", "promises", "settles", "hands_to_partner", "returns_from_partner", "chases"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -166,6 +181,18 @@ class Limits(Strict):
     keep_versions: int = Field(default=7, ge=1, description="published versions that stay on disk")
 
 
+class Linkage(Strict):
+    """Looks for fuzzy duplicates among the persons the sources describe; needs the extra `linkage`."""
+
+    threshold: float = Field(
+        default=0.99, ge=0.5, lt=1, description="least probability at which two records are told to be one person"
+    )
+    max_pairs: int = Field(
+        default=20_000_000, ge=1, description="pairs of records that are compared at most: bounds time and memory"
+    )
+    seed: int = Field(default=1, ge=0, description="chooses the random pairs on which chance agreement is counted")
+
+
 class ProjectFile(Strict):
     """`klantspoor.yaml`: what holds for the whole project."""
 
@@ -173,11 +200,17 @@ class ProjectFile(Strict):
     timezone: str = Field(description="IANA name, such as Europe/Amsterdam: months and opening hours are in it")
     lake: str = Field(default="lake", description="folder of the published tables, relative to the project")
     landing: str = Field(default="landing", description="folder in which source files arrive, relative to the project")
+    vault: str = Field(
+        default="vault",
+        description="folder of the personal fields by which records are compared, relative to the project; apart from the"
+        " lake and the landing folder",
+    )
     nightly_at: Annotated[str, Field(pattern=r"^\d{2}:\d{2}$")] = Field(default="03:00", description="local time")
     calendar: Calendar | None = None
     pseudonym_key: KeySource
     identifiers: dict[Name, IdentifierType] = Field(description="every identifier type the sources use")
     limits: Limits = Limits()
+    linkage: Linkage | None = None
 
 
 # --- sources/*.yaml --------------------------------------------------------------------------------------------------
@@ -287,6 +320,11 @@ class EventMapping(Strict):
         default=None, description="overrides what the journey files say about this source's events"
     )
     identifiers: list[IdentifierMapping] | None = None
+    record: dict[RecordField, Sql] | None = Field(
+        default=None,
+        description="what the row says of the person: name, birth date, address; kept in the vault alone, for finding"
+        " duplicates (linkage)",
+    )
     account: Sql | None = Field(
         default=None, description="the role the person is in: a contract, a household, a business"
     )

@@ -46,16 +46,14 @@ def _identifier(name: str, kind: IdentifierType) -> Iterator[Problem]:
         yield Problem(FILE, f"{place}.country", "is for telephone numbers", expected="normalise: phone beside it")
     if kind.country is not None and kind.country not in _countries():
         yield unknown(FILE, f"{place}.country", "is no country with telephone numbers", kind.country, set(_countries()))
-    split = kind.when_shared == "split" or kind.between != "nobody"
-    if split and (kind.at_most_persons is None or kind.at_most_persons.most > 1):
-        key = "when_shared" if kind.when_shared == "split" else "between"
+    limit, is_split = kind.at_most_persons, kind.when_shared == "split"
+    if not is_split and kind.between == "nobody":
+        return
+    if limit is None or limit.most > 1:
+        key = "when_shared" if is_split else "between"
         hint = "an identifier is divided among persons only where it is one person's at a time"
         yield Problem(FILE, f"{place}.{key}", "needs a limit", expected="at_most_persons: 1 beside it", hint=hint)
-    if (
-        kind.between != "nobody"
-        and kind.when_shared != "split"
-        and getattr(kind.at_most_persons, "within", None) is None
-    ):
+    elif not is_split and limit.within is None:
         hint = "without either, one that several persons had is nobody's at any time"
         expected = "when_shared: split, or at_most_persons with within"
         yield Problem(FILE, f"{place}.between", "says nothing here", expected=expected, hint=hint)
@@ -139,9 +137,18 @@ def _key(file: ProjectFile) -> Iterator[Problem]:
 
 
 def _folders(file: ProjectFile) -> Iterator[Problem]:
-    lake, landing = PurePath(file.lake), PurePath(file.landing)
-    for key, folder in (("lake", lake), ("landing", landing)):
+    lake, landing, vault = PurePath(file.lake), PurePath(file.landing), PurePath(file.vault)
+    for key, folder in (("lake", lake), ("landing", landing), ("vault", vault)):
         if str(folder) == ".":
             yield Problem(FILE, key, "is the project's own folder", expected="a folder of its own")
-    if lake == landing or lake in landing.parents or landing in lake.parents:
+    if _overlap(lake, landing):
         yield Problem(FILE, "landing", "lies in the lake, or the lake in it", repr(str(landing)), "two folders apart")
+    for name, folder in (("lake", lake), ("landing folder", landing)):
+        if str(vault) != "." and _overlap(vault, folder):
+            hint = "plain personal data is kept there"
+            message = f"lies in the {name}, or that in it"
+            yield Problem(FILE, "vault", message, repr(str(vault)), "a folder apart", hint)
+
+
+def _overlap(one: PurePath, other: PurePath) -> bool:
+    return one == other or one in other.parents or other in one.parents

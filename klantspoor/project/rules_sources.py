@@ -20,7 +20,7 @@ from klantspoor.project.rules_sql import check_expressions
 from klantspoor.project.scope import Scope
 from klantspoor.project.sql import ResolvedMapping, SqlError, complaint, parse
 
-_NOT_FOR_REFERENCE = frozenset(EventMapping.model_fields) - {"identifiers", "persona", "occurred_at"}
+_NOT_FOR_REFERENCE = frozenset(EventMapping.model_fields) - {"identifiers", "persona", "occurred_at", "record"}
 _INITIATORS: tuple[str, ...] = get_args(Initiator)
 _DATE_PARTS = (r"%-?[Yy]", r"%-?[mbB]|%-?j", r"%-?[dj]")
 
@@ -42,6 +42,7 @@ def check_sources(scope: Scope) -> Iterator[Problem]:
         else:
             yield from _events(file, source, scope.mappings[name])
         yield from _identifier_types(file, source, scope)
+        yield from _records(file, source, scope)
         yield from check_expressions(file, source)
 
 
@@ -183,7 +184,7 @@ def _reference(file: str, source: SourceFile) -> Iterator[Problem]:
         yield Problem(file, "events", "stands in a reference source", hint="its identifiers go under defaults")
     for key in sorted(source.defaults.model_fields_set & _NOT_FOR_REFERENCE):
         if getattr(source.defaults, key) is not None:
-            expected = "identifiers, persona and occurred_at"
+            expected = "identifiers, persona, occurred_at and record"
             yield Problem(
                 file, f"defaults.{key}", "stands in a reference source, which has no events", expected=expected
             )
@@ -200,3 +201,13 @@ def _identifier_types(file: str, source: SourceFile, scope: Scope) -> Iterator[P
             if identifier.type not in declared:
                 message = "is no identifier type of klantspoor.yaml"
                 yield unknown(file, f"{place}.identifiers[{number}].type", message, identifier.type, declared)
+
+
+def _records(file: str, source: SourceFile, scope: Scope) -> Iterator[Problem]:
+    if scope.file is None or scope.file.linkage is not None:
+        return
+    for place, mapping in places(source):
+        if mapping.record:
+            message = "is kept in the vault, and nothing compares it"
+            expected = "linkage: {} in klantspoor.yaml, or no record here"
+            yield Problem(file, f"{place}.record", message, expected=expected, level="warning")

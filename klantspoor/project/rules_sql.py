@@ -44,7 +44,7 @@ def _expressions(place: str, mapping: EventMapping) -> Iterator[tuple[str, str]]
             yield f"{place}.{key}", text
     for number, identifier in enumerate(mapping.identifiers or []):
         yield f"{place}.identifiers[{number}].value", identifier.value
-    for group in ("case_keys", "attributes"):
+    for group in ("case_keys", "attributes", "record"):
         for name, text in (getattr(mapping, group) or {}).items():
             yield f"{place}.{group}.{name}", text
     if mapping.survey is not None:

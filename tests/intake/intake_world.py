@@ -32,6 +32,7 @@ SIMPLE: dict[str, Any] = {
 class World:
     root: Path
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    identifiers: dict[str, Any] = field(default_factory=lambda: dict(IDENTIFIERS))
 
     def source(self, name: str = "crm", **keys: Any) -> None:
         given = {
@@ -48,7 +49,7 @@ class World:
             "name": "Test",
             "timezone": "Europe/Amsterdam",
             "pseudonym_key": {"env": "KLANTSPOOR_TEST_KEY"},
-            "identifiers": IDENTIFIERS,
+            "identifiers": self.identifiers,
         }
         return Project.model_validate({"root": str(self.root), "file": file, "sources": self.sources, "journeys": {}})
 

@@ -276,7 +276,10 @@ def test_an_error_nobody_foresaw_costs_the_file_and_tells_no_value(
     monkeypatch.setattr(reading, "Tools", lambda *_: None)
     monkeypatch.setattr(reading, "case_keys", lambda _: [])
     (tmp_path / "aside").mkdir()
-    found = reading.read_file(SimpleNamespace(), SimpleNamespace(), landed, b"", tmp_path / "aside")  # type: ignore[arg-type]
+    dropped: list[bool] = []
+    part = SimpleNamespace(drop=lambda: dropped.append(True))
+    found = reading.read_file(SimpleNamespace(), SimpleNamespace(), landed, b"", tmp_path / "aside", part)  # type: ignore[arg-type]
+    assert dropped
     [row] = pq.read_table(tmp_path / "aside" / "quarantine.parquet").to_pylist()
     assert found.fault is not None
     assert row["reason"] == "unreadable_file"

@@ -47,8 +47,8 @@ def test_domains_are_apart(world: World) -> None:
     assert [i["identifier"] for i in event["identifiers"]] == [
         mac("identifier\x1fcustomer\x1f77", 24), mac("identifier\x1fphone\x1f77", 24),
     ]  # fmt: skip
-    assert event["source_event_id"] == mac("id\x1f77", 24)
-    assert json.loads(event["attributes"]) == {"who": mac("attribute\x1fwho\x1f77", 24)}
+    assert event["source_event_id"] == "~" + mac("id\x1f77", 24)
+    assert json.loads(event["attributes"]) == {"who": "~" + mac("attribute\x1fwho\x1f77", 24)}
     assert event["event_id"] == hashlib.sha256(f"crm\x1f{event['source_event_id']}".encode()).hexdigest()[:24]
 
 

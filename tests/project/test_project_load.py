@@ -136,7 +136,7 @@ def test_the_name_of_the_file_is_the_name_inside(project: ProjectFolder) -> None
             "is not a key that is known here",
             "Did you mean 'name'?",
         ),
-        (FILE, "normalise: lower", "normalise: lowr", "identifiers.email.normalise", "is not one of", "'lower'"),
+        (FILE, "normalise: email", "normalise: emial", "identifiers.email.normalise", "is not one of", "'email'"),
         (FILE, "    tue: [", "    tu: [", "calendar.hours.tu", "is not a key that is known here", "'tue'"),
         (FILE, "timezone: Europe/Amsterdam", "", "timezone", "is missing", ""),
         (FILE, "name: Example organisation", "name: 12", "name", "is not text", 'put it in quotes: "12"'),

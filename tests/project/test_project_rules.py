@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from project_folder import ProjectFolder
 
@@ -43,6 +45,10 @@ def one(project: ProjectFolder, where: str, level: str = "error") -> str:
         ("  file: pseudonym.key", "  env: MY-KEY", "pseudonym_key.env", "environment variable"),
         ("lake: lake", "lake: .", "lake", "own folder"),
         ("lake: lake", "lake: landing/out", "landing", "two folders apart"),
+        ("lake: lake", "lake: lake\nvault: lake/vault", "vault", "lies in the lake"),
+        ("lake: lake", "lake: lake\nvault: landing", "vault", "landing folder"),
+        ("lake: lake", "lake: safe/lake\nvault: safe", "vault", "a folder apart"),
+        ("lake: lake", "lake: lake\nvault: .", "vault", "own folder"),
     ],
 )
 def test_project_file(project: ProjectFolder, old: str, new: str, where: str, told: str) -> None:
@@ -50,6 +56,61 @@ def test_project_file(project: ProjectFolder, old: str, new: str, where: str, to
     found = [p for p in project.problems("error") if p.where == where]
     assert len(found) == 1
     assert told in str(found[0])
+
+
+GUARDED = "normalise: email\n    at_most: {customer: 1}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "where", "told"),
+    [
+        ("normalise: email\n    country: NL", "country", "normalise: phone beside it"),
+        ("country: NL", "country", "for telephone numbers"),
+        ("normalise: phone\n    country: UK", "country", "'UK'"),
+        ("when_shared: split", "when_shared", "at_most_persons: 1 beside it"),
+        ("when_shared: split\n    at_most_persons: 2", "when_shared", "one person's at a time"),
+        ("between: next", "between", "at_most_persons: 1 beside it"),
+        ("between: previous\n    at_most_persons: {most: 2, within: 30 days}", "between", "at_most_persons: 1"),
+        ("between: next\n    at_most_persons: 1", "between", "says nothing here"),
+        ("at_most: {custmer: {most: 2, within: 90 days}}", "at_most.custmer", "Did you mean 'customer'?"),
+        ("at_most: {email: {most: 2, within: 90 days}}", "at_most.email", "by itself"),
+        ("at_most: {customer: 0}", "at_most.customer.most", "1"),
+        ("at_most: {customer: {within: 90 days}}", "at_most.customer.most", "missing"),
+        ("at_most: {customer: {most: 1, within: 90}}", "at_most.customer.within", "90"),
+        ("normalise: phon", "normalise", "'phone'"),
+        ("normalise: phone\n    country: nl", "country", "nl"),
+    ],
+)
+def test_identifier_types(project: ProjectFolder, keys: str, where: str, told: str) -> None:
+    project.change(FILE, GUARDED, keys)
+    found = [p for p in project.problems("error") if p.where == f"identifiers.email.{where}"]
+    assert len(found) == 1, "\n".join(map(str, project.problems()))
+    assert told in str(found[0])
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "normalise: phone\n    country: NL",
+        "normalise: phone",
+        "at_most_persons: 1\n    when_shared: split",
+        "at_most_persons: 1\n    when_shared: split\n    between: next",
+        "at_most_persons: {most: 1, within: 90 days}\n    between: previous",
+        "at_most: {customer: {most: 2, within: 90 days}}\n    one_per_person: true",
+        "at_most_persons: {most: 3}\n    staff: ['*@shop.example']",
+    ],
+)
+def test_identifier_types_that_are_fine(project: ProjectFolder, keys: str) -> None:
+    project.change(FILE, GUARDED, keys)
+    assert project.problems() == []
+
+
+def test_a_bare_limit_is_one_over_all_time(project: ProjectFolder) -> None:
+    project.change(FILE, GUARDED, "at_most: {customer: 2}\n    at_most_persons: {most: 1, within: 2 weeks}")
+    kind = load_project(project.root).file.identifiers["email"]
+    assert (kind.at_most["customer"].most, kind.at_most["customer"].within) == (2, None)
+    assert kind.at_most_persons is not None
+    assert (kind.at_most_persons.most, kind.at_most_persons.within) == (1, timedelta(days=14))
 
 
 def test_hours_that_touch_are_fine_in_any_order(project: ProjectFolder) -> None:
@@ -129,6 +190,26 @@ def test_every_event_needs_time_and_activity_after_the_defaults(project: Project
     project.change(SOURCE, "  occurred_at: changed_at\n", "")
     project.change(SOURCE, "expected:\n", "events:\n  - {occurred_at: changed_at}\n  - {team: team}\nexpected:\n")
     assert "has no occurred_at" in one(project, "events[1]")
+
+
+CASE = "  case_keys:\n    ticket: ticket\n"
+
+
+def test_a_record_is_linted_and_needs_linkage(project: ProjectFolder) -> None:
+    project.change(SOURCE, CASE, CASE + "  record: {last_name: customer, city: upper(team)}\n")
+    assert "linkage: {} in klantspoor.yaml" in one(project, "defaults.record", "warning")
+    project.add(FILE, "linkage: {}\n")
+    assert project.problems() == []
+    project.change(SOURCE, "city: upper(team)", "city: uper(team)")
+    assert "'upper'" in one(project, "defaults.record.city")
+    project.change(SOURCE, "city: uper(team)", "sity: team")
+    assert "Did you mean 'city'?" in one(project, "defaults.record.sity")
+
+
+def test_a_record_shows_nothing_so_it_may_be_personal(project: ProjectFolder) -> None:
+    project.change(SOURCE, CASE, CASE + "  record: {email: email, full_name: customer}\n")
+    project.add(FILE, "linkage: {}\n")
+    assert project.problems() == []
 
 
 def test_events_without_identifiers(project: ProjectFolder) -> None:

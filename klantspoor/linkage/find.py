@@ -1,0 +1,257 @@
+"""Finds the pairs of records that are probably one person, and says what speaks for each."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from klantspoor.errors import LinkageError, MissingExtraError
+from klantspoor.lake.connection import limited, literal, view_columns
+from klantspoor.linkage import blocking, training
+from klantspoor.linkage.comparisons import CLOSE, PERSONAL, Comparison, comparisons
+from klantspoor.linkage.fields import KINDS, derived_columns, prepare
+from klantspoor.linkage.report import LinkageReport, RuleReport
+
+LINKS = pa.schema(
+    [
+        pa.field("left", pa.string(), nullable=False),
+        pa.field("right", pa.string(), nullable=False),
+        pa.field("weight", pa.float64(), nullable=False),
+        pa.field("probability", pa.float64(), nullable=False),
+        pa.field("agreed", pa.list_(pa.string()), nullable=False),
+        pa.field("differed", pa.list_(pa.string()), nullable=False),
+    ]
+)
+"""A link's columns: two records (`left` < `right`), the match weight (log2 of the Bayes factor and the prior odds
+together, as Splink defines it), the probability it stands for, and the fields that agreed and differed; a field that one
+of the two lacks is in neither."""
+
+_ROUNDS = 2
+_PROVISIONAL = 0.99
+_TRAINING_PAIRS = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LinkageSettings:
+    """How links are found.
+
+    `threshold` is the least probability of a link; `max_pairs` the most pairs that are compared; `seed` chooses the pairs
+    on which chance agreement is counted. `memory_mb` bounds DuckDB, which spills to `scratch` (default: a temporary
+    folder, removed at the end) beyond it; nothing else is written.
+    """
+
+    threshold: float = 0.99
+    max_pairs: int = 20_000_000
+    seed: int = 1
+    memory_mb: int = 1200
+    scratch: Path | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkageResult:
+    """The links (see `LINKS`, sorted by left and right) and how they were found."""
+
+    links: pa.Table
+    report: LinkageReport
+
+
+def find_links(records: pa.Table | Sequence[Path], settings: LinkageSettings | None = None) -> LinkageResult:
+    """Compares records of persons and returns the pairs that are probably one person's.
+
+    `records` is a table, or the Parquet files of one: `record` (string, unique) and any of `KINDS` (strings, plain); other
+    columns are not looked at. The order of the rows does not matter; the same records and settings give the same links.
+
+    Raises:
+        MissingExtraError: where the extra `linkage` is not installed.
+        LinkageError: where `record` is missing, null or not unique, a field is no text, or Splink gives up.
+    """
+    if find_spec("splink") is None:
+        raise MissingExtraError("linkage")
+    chosen = settings or LinkageSettings()
+    with tempfile.TemporaryDirectory(dir=chosen.scratch) as scratch, _quiet():
+        connection = limited(chosen.memory_mb, Path(scratch), chosen.threads)
+        try:
+            fields = _read(connection, records)
+            return _compare(connection, fields, chosen)
+        except LinkageError:
+            raise
+        except Exception as error:
+            # The text may hold a value of the data, or SQL that does: only its kind is told.
+            raise LinkageError(f"comparing the records failed in Splink or DuckDB: {type(error).__name__}") from None
+        finally:
+            connection.close()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Splink writes queries to its log and warns by name of column: here it does neither."""
+    logger = logging.getLogger("splink")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, records: pa.Table | Sequence[Path]) -> tuple[str, ...]:
+    """Makes the view `records` and returns its fields, after looking at its columns."""
+    if isinstance(records, pa.Table):
+        connection.register("records", records)
+    else:
+        files = ", ".join(literal(str(path)) for path in records)
+        connection.execute(f"CREATE VIEW records AS SELECT * FROM read_parquet([{files}], union_by_name = true)")
+    columns = view_columns(connection, "records")
+    if "record" not in columns:
+        raise LinkageError("records: the column 'record' is missing; expected one id per row")
+    fields = tuple(kind for kind in KINDS if kind in columns)
+    wrong = [kind for kind in fields if columns[kind] not in {"VARCHAR", '"NULL"'}]
+    if wrong:
+        raise LinkageError(f"records: {', '.join(wrong)}: expected text, found {columns[wrong[0]]}")
+    [(rows, known, different)] = connection.execute(
+        "SELECT count(*), count(record), count(DISTINCT record) FROM records"
+    ).fetchall()
+    if not rows == known == different:
+        raise LinkageError(
+            f"records: 'record' must tell the rows apart: {rows - known} rows have none, {known - different} repeat one"
+        )
+    return fields
+
+
+def _compare(
+    connection: duckdb.DuckDBPyConnection, fields: tuple[str, ...], settings: LinkageSettings
+) -> LinkageResult:
+    rows = prepare(connection, "records", fields)
+    filled = _filled(connection, derived_columns(fields))
+    wanted = [comparison for comparison in comparisons(filled) if comparison.name in {*filled, "address"}]
+    if rows < 2 or len(wanted) < 2:
+        return _nothing(rows, filled, "fewer than two records or two fields with values: nothing to compare")
+    learning = blocking.training_rules(filled)
+    trained = list(zip(learning, blocking.add_keys(connection, learning, _TRAINING_PAIRS), strict=True))
+    rules = blocking.comparison_rules(filled)
+    reports = blocking.add_keys(connection, rules, settings.max_pairs)
+    used = [rule for rule, report in zip(rules, reports, strict=True) if report.pairs]
+    if not used:
+        return _nothing(rows, filled, "no two records share a key: nothing to compare", tuple(reports))
+    model, compared = _train(connection, wanted, trained, used, rows, settings)
+    links, held_back = _links(connection, filled, settings.threshold)
+    report = LinkageReport(
+        records=rows,
+        fields=filled,
+        compared=compared,
+        links=links.num_rows,
+        held_back=held_back,
+        prior=model.prior,
+        rules=tuple(reports),
+        levels=model.levels(),
+        trained_on=model.trained_on,
+        warnings=(*sorted(model.warnings), *_limits(reports)),
+    )
+    return LinkageResult(links, report)
+
+
+def _filled(connection: duckdb.DuckDBPyConnection, fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the fields in which there is a value."""
+    [counts] = connection.execute(f"SELECT {', '.join(f'count({kind})' for kind in fields)} FROM people").fetchall()
+    return tuple(kind for kind, count in zip(fields, counts, strict=True) if count)
+
+
+def _nothing(rows: int, fields: tuple[str, ...], why: str, rules: tuple[RuleReport, ...] = ()) -> LinkageResult:
+    report = LinkageReport(rows, fields, 0, 0, 0, 0.0, rules, (), {}, (why,))
+    return LinkageResult(LINKS.empty_table(), report)
+
+
+def _limits(reports: list[RuleReport]) -> list[str]:
+    tightened = [report for report in reports if report.largest_block < blocking.LARGEST_BLOCK]
+    return [
+        f"rule {report.rule!r}: {'left out' if report.largest_block == 0 else f'blocks of at most {report.largest_block}'},"
+        " for want of pairs in the budget"
+        for report in tightened
+    ]
+
+
+def _train(
+    connection: duckdb.DuckDBPyConnection,
+    wanted: list[Comparison],
+    trained: list[tuple[blocking.Rule, RuleReport]],
+    used: list[blocking.Rule],
+    rows: int,
+    settings: LinkageSettings,
+) -> tuple[training.Model, int]:
+    """Trains in rounds, each of which counts the persons of the one before; leaves the last one's pairs in `scored`."""
+    # To begin with, every second record is taken to have one double.
+    model = training.Model(wanted, {}, 1 / rows)
+    person = np.arange(rows, dtype=np.int32)
+    compared = 0
+    for _ in range(_ROUNDS):
+        training.count_persons(connection, person)
+        training.count_chances(connection, model, settings.seed)
+        training.learn(connection, model, wanted, trained)
+        compared = _score(connection, model, used)
+        found = connection.execute("SELECT l, r, probability FROM scored ORDER BY l, r").fetchnumpy()
+        model.prior = max(float(np.sum(found["probability"])), 0.5) / (rows * (rows - 1) / 2)
+        sure = found["probability"] >= _PROVISIONAL
+        person = training.persons(rows, found["l"][sure], found["r"][sure])
+    return model, compared
+
+
+def _score(connection: duckdb.DuckDBPyConnection, model: training.Model, used: list[blocking.Rule]) -> int:
+    """Scores all pairs of the rules into `scored` (l, r, weight, probability); returns how many were compared."""
+    linker = training.linker_for(connection, model, used)
+    pairs = linker.inference.compute_blocked_pairs_for_predict()
+    [(compared,)] = connection.execute(f"SELECT count(*) FROM {pairs.physical_name}").fetchall()
+    scored = linker.inference.predict(threshold_match_probability=0.01, warning_mode="never")
+    connection.execute(
+        "CREATE OR REPLACE TABLE scored AS SELECT id_l AS l, id_r AS r, match_weight AS weight,"
+        f" match_probability AS probability FROM {scored.physical_name}"
+    )
+    linker.table_management.delete_tables_created_by_splink_from_db()
+    return int(compared)
+
+
+def _links(connection: duckdb.DuckDBPyConnection, fields: tuple[str, ...], threshold: float) -> tuple[pa.Table, int]:
+    """The links above the threshold, and how many pairs above it are held back: nothing in them is one person's alone.
+
+    Members of a household share a family name, an address, a telephone and often an e-mail address. A link wants a first
+    name or a birth date that agrees as well.
+    """
+    both = ", ".join(f"p.{kind} AS {kind}_l, q.{kind} AS {kind}_r" for kind in _columns(fields))
+    names = ", ".join(literal(kind) for kind in fields)
+    verdicts = ", ".join(f"({kind}_l = {kind}_r OR {CLOSE[kind]})" for kind in fields)
+    connection.execute(f"""
+        CREATE OR REPLACE TABLE told AS
+        WITH pairs AS (
+            SELECT p.record AS "left", q.record AS "right", s.weight, s.probability, {both}
+            FROM scored s JOIN people p ON p.id = s.l JOIN people q ON q.id = s.r
+            WHERE s.probability >= {float(threshold)}
+        ), judged AS (
+            SELECT "left", "right", weight, probability, list_zip([{names}], [{verdicts}]) AS verdicts FROM pairs
+        )
+        SELECT "left", "right", weight, probability,
+            list_transform(list_filter(verdicts, lambda v: v[2]), lambda v: v[1]) AS agreed,
+            list_transform(list_filter(verdicts, lambda v: NOT v[2]), lambda v: v[1]) AS differed
+        FROM judged""")
+    own = ", ".join(literal(kind) for kind in PERSONAL)
+    [(held_back,)] = connection.execute(f"SELECT count(*) FROM told WHERE NOT list_has_any(agreed, [{own}])").fetchall()
+    links = connection.sql(f'SELECT * FROM told WHERE list_has_any(agreed, [{own}]) ORDER BY "left", "right"')
+    return links.to_arrow_table().cast(LINKS), int(held_back)
+
+
+def _columns(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of `people` that agreement is told from."""
+    names = {"first_name", "last_name", "full_name"} & set(fields)
+    derived = ("first_name", "last_name", "name_parts", "last_parts") if names else ()
+    return tuple(dict.fromkeys((*fields, *derived)))
