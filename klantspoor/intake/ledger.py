@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 from klantspoor.errors import LakeError
 
 _INSTANT = pa.timestamp("us", tz="UTC")
+_OF_A_FILE = re.compile(r"^\d{8,}-")
 IDENTIFIERS = pa.list_(
     pa.field(
         "element",
@@ -155,7 +157,7 @@ class Ledger:
         """
         if not self.folder.is_dir():
             return []
-        paths = sorted(p for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+        paths = sorted(p for p in self.folder.iterdir() if p.is_dir() and _OF_A_FILE.match(p.name))
         return sorted((LedgerFile(p, _read_record(p)) for p in paths), key=lambda f: f.record.sequence)
 
     @contextmanager
