@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from klantspoor.cli import demo, explain, export, nightly, preview, project, query, tables
+from klantspoor.cli import demo, explain, export, identity, nightly, preview, project, query, stewardship, tables, who
 from klantspoor.cli.context import tell_error, tell_problems
 from klantspoor.errors import ConfigError, KlantspoorError
 
@@ -85,5 +85,7 @@ def _options(
             stream.reconfigure(errors="replace")
 
 
-for _room in (project, demo, nightly, preview, tables, query, explain, export):
+for _room in (project, demo, nightly, preview, tables, query, explain, export, who, identity):
     _room.register(app)
+
+stewardship.register(identity.identity_app)

@@ -158,10 +158,10 @@ class Evidence:
         graph.sort_indices()
         return np.asarray(breadth_first_order(graph, start, directed=True, return_predecessors=True)[1], np.int64)
 
-    def hops(self, chain: list[int]) -> list[Hop]:
-        """The steps of a chain, each with everything that is evidence for it."""
-        steps = list(pairwise(chain))
-        self._connection.register("steps", pairs_table([ordered(step) for step in steps]))
+    def hops(self, chains: list[list[int]]) -> list[list[Hop]]:
+        """The steps of each of n chains, each step with everything that is evidence for it."""
+        steps = {ordered(step) for chain in chains for step in pairwise(chain)}
+        self._connection.register("steps", pairs_table(sorted(steps)))
         together: dict[Pair, list[Together]] = {}
         for row in rows_of(self._connection, _TOGETHER, []):
             seen = Together(row["source"], row["position"], row["first_seen"], row["last_seen"], row["rows"])
@@ -171,15 +171,12 @@ class Evidence:
             one = Alike(row["weight"], row["probability"], row["agreed"], row["differed"], row["found_at"])
             alike.setdefault((row["a"], row["b"]), []).append(one)
         self._connection.unregister("steps")
-        return [
-            Hop(
-                *step,
-                together.get(ordered(step), []),
-                self._forced.get(ordered(step), []),
-                alike.get(ordered(step), []),
-            )
-            for step in steps
-        ]
+
+        def hop(left: int, right: int) -> Hop:
+            pair = ordered((left, right))
+            return Hop(left, right, together.get(pair, []), self._forced.get(pair, []), alike.get(pair, []))
+
+        return [[hop(*step) for step in pairwise(chain)] for chain in chains]
 
     def refused(self, most: int) -> tuple[list[Refusal], int]:
         """At most `most` of what guards decided about the person's identifiers, and how many there are."""

@@ -204,7 +204,7 @@ def _escaped(parts: pa.Table) -> list[str]:
 def _forced(connection: duckdb.DuckDBPyConnection, decisions: list[Decision]) -> dict[Pair, list[Decision]]:
     """The decisions that force two of the person's identifiers, by their numbers."""
     forces = [(one, one.a, one.b) for one in decisions if one.verb == "force" and one.b is not None]
-    numbers = _numbers(connection, [one for _, a, b in forces for one in (a, b)])
+    numbers = numbers_of(connection, [one for _, a, b in forces for one in (a, b)])
     found: dict[Pair, list[Decision]] = {}
     for decision, a, b in forces:
         if a in numbers and b in numbers:
@@ -212,7 +212,8 @@ def _forced(connection: duckdb.DuckDBPyConnection, decisions: list[Decision]) ->
     return found
 
 
-def _numbers(connection: duckdb.DuckDBPyConnection, identifiers: list[Identifier]) -> dict[Identifier, int]:
+def numbers_of(connection: duckdb.DuckDBPyConnection, identifiers: list[Identifier]) -> dict[Identifier, int]:
+    """The numbers of those of n identifiers that are the gathered person's."""
     connection.register("asked", asked_table(identifiers))
     rows = rows_of(connection, "SELECT * FROM mine SEMI JOIN asked USING (identifier_type, identifier)", [])
     connection.unregister("asked")

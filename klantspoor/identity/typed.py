@@ -51,7 +51,7 @@ def made_of(project: Project, kind: str, value: str) -> Typed:
         raise NotFoundError(f"That is not a type of identifier of this project; it has {', '.join(sorted(types))}.")
     key = load_key(project)
     checks = {file.record.key_check for file in Ledger(open_lake(project).root).files()}
-    if checks - {key_check(key), ""}:
+    if checks - {key_check(key)}:
         raise LakeError("the key is not the one with which the ledger was made: no identifier would be found with it")
     con = shared_connection("tools", project.file.limits.memory_mb)
     values = pa.array([value], pa.string())

@@ -54,7 +54,7 @@ def test_a_chain_goes_over_what_was_seen_together(tmp_path: Path) -> None:
         (1, named(A), "anchor", 2, ["crm"]), (2, named(C), "linked", 1, ["crm"]), (3, named(B), "linked", 3, ["crm"]),
     ]  # fmt: skip
     assert evidence.chains(1, [1, 2, 3]) == [[1], [1, 3, 2], [1, 3]]
-    first, second = evidence.hops([1, 3, 2])
+    [[first, second]] = evidence.hops([[1, 3, 2]])
     assert (first.left, first.right, second.left, second.right) == (1, 3, 3, 2)
     [seen] = first.together
     assert (seen.source, seen.mapping, seen.rows) == ("crm", 1, 2)
@@ -118,7 +118,7 @@ def test_decisions_and_likeness_are_hops(tmp_path: Path) -> None:
     assert named_chain(evidence, A, C) == [A, B, C]
     assert named_chain(evidence, A, D) is None, "only the newest run counts"
     numbers = {one.identifier: one.number for one in everything(evidence)}
-    first, second = evidence.hops([numbers[named(name)] for name in (A, B, C)])
+    [[first, second]] = evidence.hops([[numbers[named(name)] for name in (A, B, C)]])
     assert ([one.number for one in first.decisions], first.together, first.alike) == ([1], [], [])
     assert (second.decisions, second.together) == ([], [])
     [found] = second.alike
@@ -217,7 +217,7 @@ def test_chains_are_those_of_a_naive_search(
                 assert (len(chain) - 1 if chain else None) == hops.get(names[end])
                 if chain:
                     assert (chain[0], chain[-1]) == (start, end)
-                    found = evidence.hops(chain)
+                    [found] = evidence.hops([chain])
                     assert [(hop.left, hop.right) for hop in found] == list(pairwise(chain))
                     assert all(hop.together or hop.decisions or hop.alike for hop in found)
 
