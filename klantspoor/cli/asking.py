@@ -6,7 +6,9 @@ pseudonymised at once and repeated in no message.
 
 from __future__ import annotations
 
+import getpass
 import sys
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -47,8 +49,24 @@ def _ask(project: Project, number: int, count: int) -> Typed:
     kind = types[0]
     if len(types) > 1:
         kind = typer.prompt(f"Type of identifier{which} ({', '.join(types)})", value_proc=_one_of(types), err=True)
-    value = typer.prompt(f"Its value, a {kind} (not shown as you type)", hide_input=True, err=True)
-    return made_of(project, kind, value)
+    return made_of(project, kind, hidden(f"Its value as {kind} (not shown as you type): "))
+
+
+def hidden(prompt: str) -> str:
+    """What somebody types after the prompt, which the terminal does not show.
+
+    Raises:
+        CommandError: where the terminal would show it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            # Not typer's prompt, which writes the prompt before it turns the echo off.
+            return getpass.getpass(prompt)
+    except getpass.GetPassWarning:
+        raise CommandError("This terminal would show what is typed. Give it on standard input: 'type value'.") from None
+    except EOFError:
+        raise typer.Abort from None
 
 
 def _one_of(types: list[str]) -> Callable[[str], str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from klantspoor.project.model import Project
 
 _SHORT = 8
+_WHOLE_ID = 16
 _EFFECT = {
     "force": "are one person's",
     "forbid": "are not one person's",
@@ -37,8 +38,8 @@ _EFFECT = {
 Person = Annotated[
     str | None,
     typer.Argument(
-        metavar="[PERSON]",
-        help="A person's id or its beginning: their oldest identifier is meant. Never a plain identifier.",
+        metavar="PERSON",
+        help="A person's whole id: their oldest identifier is meant. Never a plain identifier.",
         show_default=False,
     ),
 ]
@@ -208,6 +209,12 @@ def _anchor(version: Version | None, person: str) -> Identifier:
     from klantspoor.errors import LakeError
     from klantspoor.identity.known import anchor_of, find_person
 
+    if len(person.strip()) != _WHOLE_ID:
+        # A beginning that happens to be somebody's would decide about the wrong person.
+        raise CommandError(
+            "A decision names a person by the whole id, 16 hexadecimal digits. For an identifier give no argument: the"
+            " command asks for it. What was typed here is in the shell's history now; remove it there if it was somebody's."
+        )
     if version is None:
         raise LakeError(
             "Nothing has been published yet, so there are no persons. Start the nightly job: klantspoor run"

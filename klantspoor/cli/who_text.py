@@ -28,11 +28,16 @@ def show_person(told: Document, zone: str, chain_only: bool) -> None:
     if asked.get("person_id") not in (None, told["person_id"]):
         console.print(plain(f"{asked['person_id']} was asked for: it is this person's former id."))
     for one in told["former_ids"]:
-        console.print(plain(f"Before {_day(one['since'], zone)} also {one['former_person_id']} ({one['why']})."))
+        console.print(
+            plain(f"Until {_day(one['since'], zone)} also known as {one['former_person_id']} ({one['why']}).")
+        )
     _identifiers(told, zone)
     if chain_only:
         _chain(told, zone)
         return
+    shown, total = len(told["identifiers"]), told["identifiers_total"]
+    if shown < total:
+        console.print(plain(f"{shown} of {total:,} identifiers; --most {total} lists all.", "dim"))
     _chains(told)
     _refused("What guards refused of these identifiers", told["refused"], told["refused_total"], zone)
     beside = "Seen beside these identifiers, and not theirs because a guard decided so"
@@ -78,9 +83,6 @@ def _identifiers(told: Document, zone: str) -> None:
         grid.add_row(str(one["number"]), plain(one["type"]), pseudonym, plain(one["rule"].replace("_", " ")), spans,
                      f"{one['rows']:,}", sources)  # fmt: skip
     console.print(grid)
-    shown, total = len(told["identifiers"]), told["identifiers_total"]
-    if shown < total:
-        console.print(plain(f"{shown} of {total:,} identifiers; --most {total} lists all.", "dim"))
     for rule in dict.fromkeys(one["rule"] for one in told["identifiers"]):
         if rule in _RULES:
             console.print(plain(f"{rule.replace('_', ' ')}: {_RULES[rule]}", "dim"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,7 +76,7 @@ def test_a_person_by_id(ask: Ask) -> None:
     said = ask("who", world.JAN)
     assert said.code == 0, said.err
     assert f"Person {world.JAN}" in said.words
-    assert f"also {world.FORMER} (merged)" in said.words
+    assert f"Until 2026-03-01 also known as {world.FORMER} (merged)" in said.words
     for number, value in enumerate((world.CUSTOMER, world.EMAIL, world.PHONE, world.COOKIE, world.TABLET), start=1):
         assert f"{number} {world.TYPE[value]} {short(value)}" in said.words
     assert "4 1 –crm, 14 rows→ 2 –crm, 7 rows→ 3 –crm, 7 rows→ 4" in said.words
@@ -221,6 +222,7 @@ def test_another_key_is_noticed(ask: Ask, people: world.World) -> None:
 
 def test_at_a_terminal_it_prompts(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("klantspoor.cli.asking.at_terminal", lambda: True)
+    monkeypatch.setattr("klantspoor.cli.asking.hidden", lambda _: sys.stdin.readline().removesuffix("\n"))
     said = ask("who", typed=f"mail\nemail\n{world.EMAIL}\n")
     assert said.code == 0
     assert "That is none of customer, email, phone, cookie." in said.complaint
