@@ -221,6 +221,13 @@ def test_a_damaged_file_is_told_and_left_alone(ask: Ask, people: world.World) ->
     assert (people.root / FILE).read_text(encoding="ascii") == "{\n"
 
 
+@pytest.mark.parametrize("command", ["force", "forbid", "block", "withdraw", "decisions"])
+def test_each_command_has_an_example_and_its_place_in_the_docs(ask: Ask, command: str) -> None:
+    assert f"Example: klantspoor identity {command}" in ask(command, "--help").words
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert f"## `klantspoor identity {command}" in text
+
+
 def test_at_a_terminal_everything_is_asked(ask: Ask, people: world.World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("klantspoor.cli.asking.at_terminal", lambda: True)
     monkeypatch.setattr("klantspoor.cli.asking.hidden", lambda _: sys.stdin.readline().removesuffix("\n"))
