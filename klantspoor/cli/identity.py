@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from klantspoor.identity.score import Measure, Scores
 
 identity_app = typer.Typer(
-    help="Who is who: how well persons were told apart.\n\nExample: klantspoor identity score --truth truth/events.parquet",
+    help="Who is who: what stewards decided, probable duplicates, and how well persons are told apart.",
     no_args_is_help=True,
 )
 

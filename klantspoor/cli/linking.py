@@ -12,15 +12,14 @@ import typer
 from rich.table import Table as Grid
 
 from klantspoor.cli.context import ProjectPath, console, note, open_project, plain, say
-from klantspoor.cli.identity import identity_app
 
 if TYPE_CHECKING:
     from klantspoor.linkage import LinkageReport
 
 
-def register(_: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Add the command of this file to the group `identity`."""
-    identity_app.command("link")(link)
+    app.command("link")(link)
 
 
 def link(project: ProjectPath = None) -> None:

@@ -19,7 +19,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from klantspoor.cli import demo, explain, export, identity, linking, nightly, preview, project, query, tables
+from klantspoor.cli import (
+    demo,
+    explain,
+    export,
+    identity,
+    linking,
+    nightly,
+    preview,
+    project,
+    query,
+    stewardship,
+    tables,
+    who,
+)
 from klantspoor.cli.context import tell_error, tell_problems
 from klantspoor.errors import ConfigError, KlantspoorError
 
@@ -85,5 +98,8 @@ def _options(
             stream.reconfigure(errors="replace")
 
 
-for _room in (project, demo, nightly, preview, tables, query, explain, export, linking, identity):
+for _room in (project, demo, nightly, preview, tables, query, explain, who, export, identity):
     _room.register(app)
+
+for _part in (linking, stewardship):
+    _part.register(identity.identity_app)

@@ -13,7 +13,9 @@ import pytest
 from tests.cli.conftest import Run
 from tests.page.tiny_lake import write_project
 
-COMMANDS = ("init", "lint", "schemas", "demo", "run", "preview", "tables", "sql", "explain", "export", "identity")
+COMMANDS = (
+    "init", "lint", "schemas", "demo", "run", "preview", "tables", "sql", "explain", "who", "export", "identity",
+)  # fmt: skip
 
 
 def test_help_names_every_command_and_the_exit_codes(bare: Run) -> None:
