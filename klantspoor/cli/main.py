@@ -7,7 +7,7 @@ Exit codes:
     1: it could not be done: nothing published yet, no such table or person, a query that fails, a night that failed
        or whose publication was stopped.
     2: the project's files hold mistakes (all are listed), or the command was given wrongly.
-    3: another run is writing to this lake (`run`).
+    3: another run is writing to this lake (`run`, `key rotate`).
     130: interrupted.
 """
 
@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from klantspoor.cli import demo, explain, export, nightly, preview, project, query, tables
+from klantspoor.cli import demo, explain, export, keys, nightly, preview, project, query, tables
 from klantspoor.cli.context import tell_error, tell_problems
 from klantspoor.errors import ConfigError, KlantspoorError
 
@@ -85,5 +85,5 @@ def _options(
             stream.reconfigure(errors="replace")
 
 
-for _room in (project, demo, nightly, preview, tables, query, explain, export):
+for _room in (project, demo, nightly, preview, tables, query, explain, export, keys):
     _room.register(app)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from klantspoor.errors import LakeError
+from klantspoor.lake.rotating import refuse_while_rotating
 
+_FOLDER = re.compile(r"^\d{8,}-")
+"""Other folders in the ledger hold no file that was taken in."""
 _INSTANT = pa.timestamp("us", tz="UTC")
 IDENTIFIERS = pa.list_(
     pa.field(
@@ -155,7 +159,7 @@ class Ledger:
         """
         if not self.folder.is_dir():
             return []
-        paths = sorted(p for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+        paths = sorted(p for p in self.folder.iterdir() if p.is_dir() and _FOLDER.match(p.name))
         return sorted((LedgerFile(p, _read_record(p)) for p in paths), key=lambda f: f.record.sequence)
 
     @contextmanager
@@ -163,7 +167,19 @@ class Ledger:
         """Holds the ledger's lock and sweeps what a crash left behind.
 
         Raises:
-            LakeError: another process is taking files in.
+            LakeError: another process is taking files in, or a rotation of the key was interrupted.
+        """
+        with self.locked():
+            refuse_while_rotating(self.folder.parent)
+            self.sweep()
+            yield
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the ledger's lock and looks at nothing.
+
+        Raises:
+            LakeError: another process holds it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as lock:
@@ -171,7 +187,6 @@ class Ledger:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise LakeError("another run is taking files into this lake; wait for it to end") from None
-            self.sweep()
             yield
 
     def sweep(self) -> None:
@@ -202,6 +217,12 @@ class Ledger:
 def write_table(path: Path, table: pa.Table) -> None:
     """Writes a small Parquet file of the ledger."""
     pq.write_table(table, path, compression="zstd")
+
+
+def repetitive(schema: pa.Schema) -> list[str]:
+    """Columns worth a dictionary in Parquet: texts that are not made to be unique."""
+    unique = ("event_id", "source_event_id", "attributes")
+    return [field.name for field in schema if pa.types.is_string(field.type) and field.name not in unique]
 
 
 def _read_record(folder: Path) -> FileRecord:

@@ -28,6 +28,7 @@ ROOMS = {
     "lake": {"errors", "dictionary", "project"},
     "intake": {"errors", "dictionary", "project", "lake"},
     "identity": {"errors", "dictionary", "project", "lake", "intake"},
+    "rotation": {"errors", "dictionary", "project", "lake", "intake", "identity"},
     "journeys": {"errors", "dictionary", "project", "lake"},
     "events": {"errors", "dictionary", "project", "lake", "intake", "identity", "journeys"},
     "marts": {"errors", "dictionary", "project", "lake", "journeys"},
