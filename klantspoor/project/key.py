@@ -24,7 +24,7 @@ _MAKE = "make one with `klantspoor init`, or `python -c 'import secrets; print(s
 
 
 # Only what `klantspoor key rotate` makes is a further key, so that a first key may be any text, with colons or lines in it.
-_FURTHER = re.compile(rb"\s*[\n:]\s*([0-9a-f]{64})\Z")
+_FURTHER = re.compile(rb"(?:[ \t\r]*\n\s*|[ \t]*:[ \t]*)([0-9a-f]{64})\Z")
 _MOST_BYTES = 4096
 
 
