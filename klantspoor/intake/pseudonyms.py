@@ -20,7 +20,6 @@ SEPARATOR = "\x1f"
 MARK = "~"
 """Stands before a pseudonym where plain values may stand too (ids, attributes), so that it can be told from them."""
 _BLOCK = 64
-_TOMBSTONE_DIGITS = 24
 _HMAC = "left(sha256($outer::BLOB || unhex(sha256($inner::BLOB || encode({message})))), {digits})"
 
 
@@ -34,6 +33,7 @@ class Pseudonymiser:
 
     def __init__(self, con: duckdb.DuckDBPyConnection, keys: Keys) -> None:
         self._con = con
+        self._chain = keys.chain
         self._keys = [_padded(key) for key in keys.chain]
 
     def of(self, values: pa.Array, domain: str, digits: int) -> pa.Array:
@@ -70,31 +70,13 @@ class Pseudonymiser:
             made = self._hashed(made, "rotated", "length(v)", layer)
         return made.take(distinct.indices)
 
-    def tombstones(self, pseudonyms: pa.Array) -> pa.Array:
-        """What is kept of forgotten identifiers (n) instead of their pseudonyms: 24 hex digits, made with the last key.
+    def earlier(self) -> list[Pseudonymiser]:
+        """Those of the times when there were fewer keys, the latest first.
 
-        Rotation hashes tombstones on like pseudonyms, so those made before it differ: `past_tombstones` finds them.
+        What was hashed once more of a pseudonym and kept without it, such as the tombstone of a forgotten person, is
+        hashed on by rotation like a pseudonym, but is still of the pseudonym of its time: `of` of what these make.
         """
-        return self._tombstones(pseudonyms, len(self._keys))
-
-    def past_tombstones(self, values: pa.Array, domain: str, digits: int) -> list[pa.Array]:
-        """All tombstones that the texts (n) may have, one array for each key: as made when it was the last one.
-
-        A text is forgotten if any of its tombstones is known. They are made of what its pseudonym was at that time, as
-        whoever was forgotten then left nothing else behind.
-        """
-        distinct = values.dictionary_encode()
-        made, found = self._hashed(distinct.dictionary, domain, digits, 0), []
-        for layers in range(1, len(self._keys) + 1):
-            found.append(self._tombstones(made, layers).take(distinct.indices))
-            if layers < len(self._keys):
-                made = self._hashed(made, "rotated", "length(v)", layers)
-        return found
-
-    def _tombstones(self, pseudonyms: pa.Array, layers: int) -> pa.Array:
-        """Those of pseudonyms made with the first `layers` keys, hashed on with the others."""
-        made = self._hashed(pseudonyms, "tombstone", _TOMBSTONE_DIGITS, layers - 1)
-        return self.rotated(made, layers)
+        return [Pseudonymiser(self._con, Keys(self._chain[:number])) for number in range(len(self._chain) - 1, 0, -1)]
 
     def _hashed(self, texts: pa.Array, domain: str, digits: int | str, layer: int) -> pa.Array:
         """The hashes of texts (n) by the key of one layer; `digits` is a number, or SQL for one."""

@@ -7,6 +7,7 @@ change, is changed before it. So no pseudonym is ever without its key.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +30,10 @@ from klantspoor.rotation.tables import Tables
 NEW_KEYS = "pseudonym.key.new"
 """Where the keys are written for a project that takes them from the environment."""
 _DECISIONS = "identity-decisions.jsonl"
-_VAULT = "vault"
 _LINKAGE = "linkage"
-_TOMBSTONES = "tombstones.parquet"
+_FORGETTING = "forgetting"
+_FILES = {"tombstones.parquet": ("tombstone",), "shared.parquet": ("identifier",)}
+"""Files of the ledger about forgotten persons, and their columns of pseudonyms."""
 _PASSED_OVER = (".lock", ASIDE)
 
 
@@ -90,9 +92,10 @@ class _Rotation:
         self._progress = progress
         self._folder = Path(project.root)
         self._lake = ledger.folder.parent
+        vault = self._folder / project.file.vault
         self._swaps = [
             Swap(ledger.folder / ASIDE, ledger.folder),
-            Swap(self._folder / _VAULT / ASIDE, self._folder / _VAULT),
+            Swap(vault / ASIDE, vault),
             _beside(self._folder / _DECISIONS),
         ]
 
@@ -147,20 +150,24 @@ class _Rotation:
                     tables.pseudonyms(path, vault.aside / path.name, "record")
             if decisions.place.exists():
                 tables.decisions(decisions.place, decisions.aside)
-        self._ledger.sweep()
+        shutil.rmtree(spill)
 
     def _others(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
         """Files of the ledger that are in no file's folder, and their columns of pseudonyms.
 
         Raises:
-            LakeError: for one that is not known: pseudonyms in it would be lost.
+            LakeError: for one that is not known, as pseudonyms in it would be lost, or while a person is being forgotten.
         """
         known = {file.path.name for file in self._ledger.files()}
         for path in sorted(self._ledger.folder.iterdir()):
-            if path.name == _TOMBSTONES:
-                yield path, ("tombstone",)
+            if path.name in _FILES:
+                yield path, _FILES[path.name]
             elif path.name == _LINKAGE:
                 yield from ((run, ("left", "right")) for run in sorted(path.glob("*.parquet")))
+            elif path.name == _FORGETTING:
+                raise LakeError(
+                    "a person is being forgotten in this lake: let that come to its end, then rotate the key"
+                )
             elif path.name not in known and path.name not in _PASSED_OVER:
                 raise LakeError(
                     f"the ledger holds {path.name}, of which rotation does not know whether pseudonyms are in it:"

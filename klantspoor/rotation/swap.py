@@ -1,6 +1,6 @@
 """Putting new files in the place of old ones, so that an interruption at any moment is undone or finished.
 
-What is new lies aside, in folders and files called `.rotating`, until all of it is on the disk. Then a journal is written
+What is new lies aside, in folders and files called `.tmp-rotating`, until all of it is on the disk. Then a journal is written
 into the lake: before it, the old files are the truth and what lies aside is thrown away; from then on the new files are,
 and each is renamed over its old one, however often that is begun. While there is a journal, nights refuse the lake
 (`klantspoor.lake.rotating`).
@@ -19,7 +19,8 @@ from klantspoor.errors import LakeError
 from klantspoor.intake.ledger import Ledger
 from klantspoor.lake.rotating import JOURNAL
 
-ASIDE = ".rotating"
+ASIDE = ".tmp-rotating"
+"""A name that nights sweep away, as what lies aside counts for nothing without a journal."""
 _CACHES = ("state", "work")
 """Folders of the lake that hold what was made of the old pseudonyms, and are made again when needed."""
 

@@ -46,8 +46,7 @@ def mac(keys: Sequence[str], domain: str, value: str, digits: int = 24) -> str:
 
 def tombstone(keys: Sequence[str], type_: str, value: str, made_with: int) -> str:
     """The tombstone of an identifier that was forgotten when there were `made_with` keys."""
-    last = keys[made_with - 1 :]
-    return mac(last, "tombstone", mac(keys[:made_with], f"identifier\x1f{type_}", value))
+    return mac(keys, f"tombstone\x1fidentifier\x1f{type_}", mac(keys[:made_with], f"identifier\x1f{type_}", value))
 
 
 def use(monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:
@@ -104,6 +103,8 @@ def beside(world: World, keys: Sequence[str]) -> None:
     pq.write_table(pa.table(found), ledger / "linkage/000001.parquet")
     gone = tombstone([*keys], "customer", "C-00", 1)
     pq.write_table(pa.table({"tombstone": [gone], "since": ["2024"]}), ledger / "tombstones.parquet")
+    shared = {"identifier_type": ["email"], "identifier": [mail], "how": ["shared"]}
+    pq.write_table(pa.table(shared), ledger / "shared.parquet")
     (world.root / "vault").mkdir(mode=0o700)
     vault = world.root / "vault" / f"{world.ledger[0].path.name}.parquet"
     pq.write_table(pa.table({"record_type": ["customer"], "record": [customer], "last_name": ["Wilhelmina"]}), vault)

@@ -54,9 +54,7 @@ def _counted(operation: Callable[..., Any], name: str, seen: list[str], at: int)
 
 
 def nothing_left(root: Path) -> bool:
-    return not [
-        path for path in root.rglob("*") if ".rotating" in path.name or ".tmp-" in path.name or path.name == JOURNAL
-    ]
+    return not [path for path in root.rglob("*") if ".tmp-" in path.name or path.name == JOURNAL]
 
 
 def test_stopped_anywhere_and_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +90,7 @@ def test_stopped_anywhere_and_run_again(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def everything_without_leftovers(root: Path) -> dict[str, Any]:
-    for path in [*root.rglob("*.rotating"), *root.rglob(".rotating"), *root.rglob(".tmp-*")]:
+    for path in [*root.rglob("*.tmp-rotating"), *root.rglob(".tmp-*")]:
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -138,7 +136,7 @@ def test_files_taken_away_while_it_was_stopped_are_missed(tmp_path: Path, monkey
         patch.setattr("klantspoor.rotation.swap._move", _stop)
         rotate(world.project)
     assert (tmp_path / "lake" / JOURNAL).exists()
-    shutil.rmtree(tmp_path / "lake/ledger/.rotating")
+    shutil.rmtree(tmp_path / "lake/ledger/.tmp-rotating")
     with pytest.raises(LakeError, match="not there any more"):
         rotate(world.project)
     (tmp_path / "lake" / JOURNAL).write_text("{")

@@ -254,18 +254,25 @@ def test_files_of_unknown_content_stop_it_before_anything_changes(
 ) -> None:
     world = build(tmp_path, monkeypatch, FIRST)
     (world.root / "lake" / where.format(folder=world.ledger[-1].path.name)).write_bytes(b"PAR1")
-    before = everything_readable(world.root)
+    before = of_ledger(world.root)
     project = with_key_file(world, FIRST)
     with pytest.raises(LakeError, match=r"unheard_of\.parquet"):
         rotate(project)
-    take_in(project, world.root / "lake", NIGHT)
-    assert everything_readable(world.root) == before
+    take_in(project, world.root / "lake", NIGHT)  # the next night goes on, and sweeps what was written aside
+    assert of_ledger(world.root) == before
 
 
-def everything_readable(root: Path) -> dict[str, bytes]:
-    """The bytes of the ledger, but for what a rotation that stopped has left aside."""
-    paths = sorted(path for path in (root / "lake/ledger").rglob("*") if path.is_file())
-    return {str(path): path.read_bytes() for path in paths if ".rotating" not in path.parts}
+def test_not_while_a_person_is_being_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = build(tmp_path, monkeypatch, FIRST)
+    (world.root / "lake/ledger/forgetting").mkdir()
+    use(monkeypatch, FIRST, SECOND)
+    with pytest.raises(LakeError, match="a person is being forgotten"):
+        rotate(world.project)
+
+
+def of_ledger(root: Path) -> dict[str, bytes]:
+    """The bytes of every file of the ledger."""
+    return {str(path): path.read_bytes() for path in (root / "lake/ledger").rglob("*") if path.is_file()}
 
 
 def test_damaged_decisions_stop_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
