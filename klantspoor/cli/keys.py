@@ -14,7 +14,8 @@ _BUSY = 3
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file to the app."""
-    key = typer.Typer(no_args_is_help=True, help="The key that pseudonyms are made with: check it, rotate it.")
+    told = "The key that pseudonyms are made with: check it, rotate it.\n\nExample: klantspoor key check"
+    key = typer.Typer(no_args_is_help=True, help=told)
     key.command("check")(check)
     key.command("rotate")(rotate)
     app.add_typer(key, name="key")

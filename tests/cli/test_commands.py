@@ -13,7 +13,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.page.tiny_lake import write_project
 
-COMMANDS = ("init", "lint", "schemas", "demo", "run", "preview", "tables", "sql", "explain", "export")
+COMMANDS = ("init", "lint", "schemas", "demo", "run", "preview", "tables", "sql", "explain", "export", "key")
 
 
 def test_help_names_every_command_and_the_exit_codes(bare: Run) -> None:
