@@ -23,7 +23,7 @@ from klantspoor.errors import LakeError
 from klantspoor.lake.rotating import refuse_while_rotating
 
 _FOLDER = re.compile(r"^\d{8,}-")
-"""Other folders in the ledger hold no file that was taken in."""
+"""Folders of files taken in begin with their sequence; what else lies in the ledger is no file."""
 _INSTANT = pa.timestamp("us", tz="UTC")
 IDENTIFIERS = pa.list_(
     pa.field(
@@ -159,7 +159,7 @@ class Ledger:
         """
         if not self.folder.is_dir():
             return []
-        paths = sorted(p for p in self.folder.iterdir() if p.is_dir() and _FOLDER.match(p.name))
+        paths = sorted(p for p in self.folder.iterdir() if _FOLDER.match(p.name) and p.is_dir())
         return sorted((LedgerFile(p, _read_record(p)) for p in paths), key=lambda f: f.record.sequence)
 
     @contextmanager

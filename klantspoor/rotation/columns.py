@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from klantspoor.errors import LakeError
 from klantspoor.intake.identifiers import DIGITS
 from klantspoor.intake.ledger import IDENTIFIERS
 from klantspoor.intake.pseudonyms import MARK, Pseudonymiser
@@ -23,7 +24,13 @@ class Columns:
         self._done = done
 
     def bare(self, values: pa.Array) -> pa.Array:
-        """Pseudonyms (n) that stand alone in their column; null stays null."""
+        """Pseudonyms (n) that stand alone in their column; null stays null.
+
+        Raises:
+            LakeError: one is none. Hashed on, it would be lost without a trace.
+        """
+        if pc.any(pc.invert(pc.match_substring_regex(values, "^[0-9a-f]{16,24}$"))).as_py():
+            raise LakeError("the lake holds something else where a pseudonym is expected: restore it from a back-up")
         return self._pseudonymiser.rotated(values, self._done)
 
     def ids(self, values: pa.Array) -> pa.Array:

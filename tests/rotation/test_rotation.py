@@ -275,6 +275,45 @@ def of_ledger(root: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in (root / "lake/ledger").rglob("*") if path.is_file()}
 
 
+def damage_linkage(root: Path) -> None:
+    path = root / "lake/ledger/linkage/000001.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(1, "left", pa.array(["customer:" + table["left"][0].as_py()])), path)
+
+
+def damage_vault(root: Path) -> None:
+    (path,) = (root / "vault").iterdir()
+    pq.write_table(pq.read_table(path).drop_columns(["record"]), path)
+
+
+def damage_links(root: Path) -> None:
+    for path in (root / "lake/ledger").glob("*/links.parquet"):
+        pq.write_table(pq.read_table(path).slice(1), path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (damage_linkage, "something else where a pseudonym is expected"),
+        (damage_vault, "has no column 'record'"),
+        (damage_links, "name identifiers that its links lack"),
+    ],
+)
+def test_a_damaged_lake_is_not_rotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None], says: str
+) -> None:
+    world = build(tmp_path, monkeypatch, FIRST)
+    damage(world.root)
+    before = of_ledger(world.root)
+    use(monkeypatch, FIRST, SECOND)
+    with pytest.raises(LakeError, match=says) as caught:
+        rotate(world.project)
+    assert not any(value in str(caught.value) for value in PLANTED)
+    use(monkeypatch, FIRST)
+    world.night(NIGHT)
+    assert of_ledger(world.root) == before
+
+
 def test_damaged_decisions_stop_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = build(tmp_path, monkeypatch, FIRST)
     (world.root / "identity-decisions.jsonl").write_text('{"a": "Wilhelmina"}\n')
