@@ -7,7 +7,7 @@ Exit codes:
     1: it could not be done: nothing published yet, no such table or person, a query that fails, a night that failed
        or whose publication was stopped.
     2: the project's files hold mistakes (all are listed), or the command was given wrongly.
-    3: another run is writing to this lake (`run`).
+    3: another run is writing to this lake (`run`, `key rotate`).
     130: interrupted.
 """
 
@@ -24,6 +24,7 @@ from klantspoor.cli import (
     explain,
     export,
     identity,
+    keys,
     linking,
     nightly,
     preview,
@@ -98,7 +99,7 @@ def _options(
             stream.reconfigure(errors="replace")
 
 
-for _room in (project, demo, nightly, preview, tables, query, explain, who, export, identity):
+for _room in (project, demo, nightly, preview, tables, query, explain, who, export, identity, keys):
     _room.register(app)
 
 for _part in (linking, stewardship):

@@ -16,7 +16,7 @@ from klantspoor.identity.decisions import Identifier
 from klantspoor.intake.identifiers import IdentifierMaker
 from klantspoor.intake.ledger import Ledger
 from klantspoor.intake.normalise import clean
-from klantspoor.intake.pseudonyms import Pseudonymiser, key_check
+from klantspoor.intake.pseudonyms import Pseudonymiser
 from klantspoor.intake.sandbox import shared_connection
 from klantspoor.lake import open_lake
 from klantspoor.project.key import load_key
@@ -49,13 +49,13 @@ def made_of(project: Project, kind: str, value: str) -> Typed:
     if kind not in types:
         # Not repeated: where the type was left out, it is the identifier itself.
         raise NotFoundError(f"That is not a type of identifier of this project; it has {', '.join(sorted(types))}.")
-    key = load_key(project)
+    keys = load_key(project)
     checks = {file.record.key_check for file in Ledger(open_lake(project).root).files()}
-    if checks - {key_check(key)}:
+    if checks - {keys.check}:
         raise LakeError("the key is not the one with which the ledger was made: no identifier would be found with it")
     con = shared_connection("tools", project.file.limits.memory_mb)
     values = pa.array([value], pa.string())
-    made = IdentifierMaker(con, Pseudonymiser(con, key), types).column(kind, values)
+    made = IdentifierMaker(con, Pseudonymiser(con, keys), types).column(kind, values)
     pseudonym, guard = made.pseudonyms[0].as_py(), made.guards[0].as_py()
     if pseudonym is None:
         raise NotFoundError(f"Nothing was given, or nothing is left of it after cleaning it as {kind}.")

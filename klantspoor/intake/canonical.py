@@ -153,13 +153,11 @@ class EventMaker:
         self._numbers(chosen, draft)
         self._survey(chosen, draft)
         self._roles(chosen, draft)
-        columns, usable = self._identifiers(chosen, draft)
+        usable = self._identifiers(chosen, draft)
         draft["source_event_id"] = self._ids(chosen)
         good = pa.array(~chosen.bad)
         table = pa.table(draft).filter(good) if chosen.bad.any() else pa.table(draft)
-        events = finish(
-            self._tools, self._plan, table, [f"identifier_{i}" for i in range(len(columns))], self._landed_at
-        )
+        events = finish(self._tools, self._plan, table, self._landed_at)
         resolved = sum(int((t.resolved & ~chosen.bad).sum()) for t in times.values())
         links, bad = self._split(chosen, draft)
         return Made(events, links, bad, resolved, int((~usable & ~chosen.bad).sum()))
@@ -287,20 +285,19 @@ class EventMaker:
             )
             draft[f"key_{name}"] = of(texts, f"case{SEPARATOR}{name}", _ROLE_DIGITS)
 
-    def _identifiers(self, chosen: Selection, draft: dict[str, Any]) -> tuple[list[IdentifierColumn], Mask]:
-        columns = []
+    def _identifiers(self, chosen: Selection, draft: dict[str, Any]) -> Mask:
+        columns: list[IdentifierColumn] = []
         for number, identifier in enumerate(self._mapping.identifiers or []):
             values = chosen.column(f"identifiers.{number}")
             if values is not None:
                 columns.append(self._tools.identifiers.column(identifier.type, values))
-                draft[f"identifier_{number}"] = columns[-1].pseudonyms
         found = together(columns, len(chosen))
         draft["identifiers"], draft["identifier_set"], usable = found.lists, found.sets, found.usable
         if self._tools.source.anonymous == "quarantine":
             slot = chosen.plan.slots.get("identifiers.0")
             advice = "no identifier that is neither empty nor guarded; anonymous: keep would keep the event"
             chosen.blame(~usable & ~chosen.bad, "no_identifier", slot, None, advice)
-        return columns, usable
+        return usable
 
     def _ids(self, chosen: Selection) -> pa.Array:
         """`source_event_id`: plain where it is not personal, else a pseudonym; of the whole row where there is none."""

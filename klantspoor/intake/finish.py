@@ -19,26 +19,34 @@ _SAID = (
     *("topic", "outcome", "persona", "account_id", "instrument", "score"),
 )
 """What an event says, besides case keys, attributes and identifiers: two deliveries that agree in it are duplicates."""
+EVENT_ID = "left(sha256($prefix || source_event_id), 24)"
+"""SQL for `event_id`; `$prefix` is the source's name and the separator."""
 
 
-def finish(tools: Tools, plan: EventPlan, draft: pa.Table, identifiers: list[str], landed_at: datetime) -> pa.Table:
+def content_sql(schema: pa.Schema) -> str:
+    """SQL for `content`, the hash of what an event says, over a table with the columns of a ledger's events.
+
+    It is made of nothing but what the ledger keeps, so that it can be made anew when pseudonyms change.
+    """
+    said = [*_SAID, *(name for name in schema.names if name.startswith("key_")), "attributes", "identifier_set"]
+    texts = ", ".join(f"coalesce(CAST({_exact(schema, name)} AS VARCHAR), chr(30))" for name in said)
+    # MD5, as this hash is kept for years and DuckDB's own may change with its version.
+    return f"md5_number_lower(concat_ws(chr(31), {texts}))"
+
+
+def finish(tools: Tools, plan: EventPlan, draft: pa.Table, landed_at: datetime) -> pa.Table:
     """Events (n) in the ledger's schema, but for `row_number`, which is the row's position in the batch.
 
-    `draft` has the columns of that schema as far as they are known, `attribute_NAME` texts, and the pseudonym columns
-    named by `identifiers`.
+    `draft` has the columns of that schema as far as they are known, and `attribute_NAME` texts.
     """
     schema = EVENTS_SCHEMA(tools.case_keys)
     if draft.num_rows == 0:
         return schema.empty_table()
     tools.con.register("batch", draft)
     attributes = [name for name in draft.column_names if name.startswith("attribute_")]
-    said = [*_SAID, *(f"key_{name}" for name in tools.case_keys), *attributes, *identifiers]
-    # MD5, as this hash is kept for years and DuckDB's own may change with its version.
-    texts = ", ".join(f"coalesce(CAST({_exact(draft, name)} AS VARCHAR), chr(30))" for name in said)
     answer = tools.con.sql(
-        f"""SELECT left(sha256($prefix || source_event_id), 24) AS event_id,
-                md5_number_lower(concat_ws(chr(31), {texts})) AS content, {_json(attributes)} AS attributes
-            FROM batch""",
+        f"""SELECT {EVENT_ID} AS event_id, {content_sql(schema)} AS content, attributes
+            FROM (SELECT *, {_json(attributes)} AS attributes FROM batch)""",
         params={"prefix": f"{tools.source.source}{SEPARATOR}"},
     ).to_arrow_table()
     rows = draft.num_rows
@@ -54,10 +62,10 @@ def finish(tools: Tools, plan: EventPlan, draft: pa.Table, identifiers: list[str
     return pa.table(filled, names=schema.names).cast(schema)
 
 
-def _exact(draft: pa.Table, name: str) -> str:
+def _exact(schema: pa.Schema, name: str) -> str:
     """Times as whole numbers: quicker to write, and in no time zone."""
     column = quote(name)
-    return f"epoch_us({column})" if pa.types.is_timestamp(draft.schema.field(name).type) else column
+    return f"epoch_us({column})" if pa.types.is_timestamp(schema.field(name).type) else column
 
 
 def _json(attributes: list[str]) -> str:

@@ -113,20 +113,39 @@ def together(columns: list[IdentifierColumn], rows: int) -> Together:
     return Together(lists, numbers.sum(axis=1, dtype=np.uint64), np.asarray((present & ~guarded).any(axis=1), np.bool_))
 
 
-def _numbers(column: IdentifierColumn) -> Words:
-    """A well-mixed number for each identifier (n): the sum over a set is the same in any order.
+def set_numbers(lists: pa.ListArray) -> Words:
+    """The number of each set of identifiers (n), as `together` gives it; 0 for an empty one. None of them twice in a set."""
+    flat = lists.flatten()
+    types = flat.field("type").dictionary_encode()
+    of_type = np.array([_type_number(name) for name in types.dictionary.to_pylist()], np.uint64)
+    mixed = _mixed(_words(flat.field("identifier")) ^ of_type[types.indices.to_numpy()])
+    sums = np.concatenate(
+        [np.zeros(1, np.uint64), np.cumsum(mixed, dtype=np.uint64)]
+    )  # they wrap, and so do differences
+    ends = np.cumsum(lists.value_lengths().to_numpy())
+    return np.asarray(sums[ends] - sums[np.concatenate([[0], ends[:-1]])], np.uint64)
 
-    The first 64 bits of the pseudonym, put through the finaliser of SplitMix64 (Steele, Lea and Flood 2014) together
-    with the type, so that sums of different sets meet by chance alone.
-    """
+
+def _numbers(column: IdentifierColumn) -> Words:
+    """A well-mixed number for each identifier (n): the sum over a set is the same in any order."""
     distinct = column.pseudonyms.dictionary_encode()
-    digits = "".join(pc.utf8_slice_codeunits(distinct.dictionary, 0, 16).to_pylist())
-    mixed = np.frombuffer(bytes.fromhex(digits), ">u8").astype(np.uint64) ^ np.uint64(_type_number(column.type))
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    mixed ^= mixed >> np.uint64(31)
+    mixed = _mixed(_words(distinct.dictionary) ^ np.uint64(_type_number(column.type)))
     at = np.asarray(pc.fill_null(distinct.indices, 0).to_numpy(), np.int64)
     return mixed[at] if len(mixed) else np.zeros(len(at), np.uint64)
+
+
+def _mixed(words: Words) -> Words:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014), so that sums of different sets meet by chance alone."""
+    mixed = words.copy()
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _words(pseudonyms: pa.Array) -> Words:
+    """The first 64 bits of each pseudonym (n)."""
+    digits = "".join(pc.utf8_slice_codeunits(pseudonyms, 0, 16).to_pylist())
+    return np.frombuffer(bytes.fromhex(digits), ">u8").astype(np.uint64)
 
 
 @lru_cache(maxsize=1024)

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from klantspoor.errors import LakeError
+from klantspoor.lake.rotating import refuse_while_rotating
 
 _FOLDER = re.compile(r"^\d{8,}-")
 """Folders of files taken in begin with their sequence; what else lies in the ledger is no file."""
@@ -166,7 +167,19 @@ class Ledger:
         """Holds the ledger's lock and sweeps what a crash left behind.
 
         Raises:
-            LakeError: another process is taking files in.
+            LakeError: another process is taking files in, or a rotation of the key was interrupted.
+        """
+        with self.locked():
+            refuse_while_rotating(self.folder.parent)
+            self.sweep()
+            yield
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the ledger's lock and looks at nothing.
+
+        Raises:
+            LakeError: another process holds it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as lock:
@@ -174,7 +187,6 @@ class Ledger:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise LakeError("another run is taking files into this lake; wait for it to end") from None
-            self.sweep()
             yield
 
     def sweep(self) -> None:
@@ -210,6 +222,12 @@ def folder_name(record: FileRecord) -> str:
 def write_table(path: Path, table: pa.Table) -> None:
     """Writes a small Parquet file of the ledger."""
     pq.write_table(table, path, compression="zstd")
+
+
+def repetitive(schema: pa.Schema) -> list[str]:
+    """Columns worth a dictionary in Parquet: texts that are not made to be unique."""
+    unique = ("event_id", "source_event_id", "attributes")
+    return [field.name for field in schema if pa.types.is_string(field.type) and field.name not in unique]
 
 
 def _read_record(folder: Path) -> FileRecord:

@@ -55,10 +55,10 @@ def preview(project: Project, source_name: str, rows: int = 10) -> list[PreviewR
             f"source {source_name} has no file in {project.file.landing} that fits {', '.join(source.files)}"
         )
     newest = found[-1]
-    key = load_key(project)
+    keys = load_key(project)
     raw = open_raw(newest.path, source)
     plan = make_plan(source, raw.columns, all_columns=True)
-    tools = Tools(project, source, key, newest.landed_at)
+    tools = Tools(project, source, keys, newest.landed_at)
     passage = Passage(project, plan, newest.landed_at, tools)
     seen: list[PreviewRow] = []
     for batch in raw.batches(plan.wanted):

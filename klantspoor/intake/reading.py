@@ -23,12 +23,13 @@ from klantspoor.intake.canonical import BAD_ROWS, LINK_ROWS, EventMaker, Made, S
 from klantspoor.intake.faults import Faults, Mask, as_text, found, whole_file
 from klantspoor.intake.gate import Gate
 from klantspoor.intake.landing import LandingFile
-from klantspoor.intake.ledger import EVENTS_SCHEMA, LINKS_SCHEMA, QUARANTINE_SCHEMA, write_table
+from klantspoor.intake.ledger import EVENTS_SCHEMA, LINKS_SCHEMA, QUARANTINE_SCHEMA, repetitive, write_table
 from klantspoor.intake.plan import Plan, Slot, make_plan
 from klantspoor.intake.raw import RawBatch, RawFile, open_raw
 from klantspoor.intake.sandbox import literal
 from klantspoor.intake.tools import Tools, case_keys
 from klantspoor.intake.vault import VAULT_SCHEMA, VaultPart, described
+from klantspoor.project.key import Keys
 from klantspoor.project.model import Project, SourceFile
 
 _LINK_BATCH = 100_000
@@ -69,7 +70,7 @@ class BatchResult:
 
 
 def read_file(
-    project: Project, source: SourceFile, landed: LandingFile, key: bytes, aside: Path, part: VaultPart
+    project: Project, source: SourceFile, landed: LandingFile, keys: Keys, aside: Path, part: VaultPart
 ) -> Reading:
     """Reads one file and writes `events.parquet`, `links.parquet` and `quarantine.parquet` into `aside`.
 
@@ -77,7 +78,7 @@ def read_file(
     """
     reading = Reading()
     try:
-        _read(project, source, landed, Tools(project, source, key, landed.landed_at), aside, part, reading)
+        _read(project, source, landed, Tools(project, source, keys, landed.landed_at), aside, part, reading)
         _write_links(aside, project.file.limits.memory_mb)
     except IntakeError as fault:
         _give_up(aside, part, source, landed, reading, fault)
@@ -118,7 +119,7 @@ def _read(
     schema = EVENTS_SCHEMA(tools.case_keys)
     with (
         pq.ParquetWriter(
-            aside / "events.parquet", schema, compression="zstd", use_dictionary=_repetitive(schema)
+            aside / "events.parquet", schema, compression="zstd", use_dictionary=repetitive(schema)
         ) as events,
         pq.ParquetWriter(aside / "link_rows.parquet", LINK_ROWS, compression="zstd") as links,
         pq.ParquetWriter(aside / "quarantine.parquet", QUARANTINE_SCHEMA, compression="zstd") as quarantine,
@@ -128,12 +129,6 @@ def _read(
                 if table.num_rows:
                     writer.write_table(table)
             part.write(result.records)
-
-
-def _repetitive(schema: pa.Schema) -> list[str]:
-    """Columns worth a dictionary in Parquet: texts that are not made to be unique."""
-    unique = ("event_id", "source_event_id", "attributes")
-    return [field.name for field in schema if pa.types.is_string(field.type) and field.name not in unique]
 
 
 class Passage:

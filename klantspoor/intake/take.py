@@ -15,10 +15,9 @@ from typing import Literal
 from klantspoor.errors import ConfigError, Problem
 from klantspoor.intake.landing import Fingerprint, LandingFile, find, fingerprint
 from klantspoor.intake.ledger import FileRecord, Ledger, folder_name
-from klantspoor.intake.pseudonyms import key_check
 from klantspoor.intake.reading import Counts, Reading, read_file
 from klantspoor.intake.vault import Vault
-from klantspoor.project.key import load_key
+from klantspoor.project.key import Keys, load_key
 from klantspoor.project.model import Project
 
 Outcome = Literal["used", "quarantined", "known", "changing", "refused"]
@@ -81,25 +80,26 @@ def take_in(
     if as_of.tzinfo is None:
         raise ValueError("as_of needs a time zone: give an aware datetime")
     as_of = as_of.astimezone(UTC)
-    key = load_key(project)
+    keys = load_key(project)
     ledger = Ledger(lake_root)
     with ledger.writing():
-        intake = _Intake(project, ledger, key, progress or (lambda _: None))
+        intake = _Intake(project, ledger, keys, progress or (lambda _: None))
         return IntakeReport(as_of, tuple(intake.run(as_of)))
 
 
 class _Intake:
     """One call of `take_in`."""
 
-    def __init__(self, project: Project, ledger: Ledger, key: bytes, progress: Callable[[str], None]) -> None:
+    def __init__(self, project: Project, ledger: Ledger, keys: Keys, progress: Callable[[str], None]) -> None:
         self._project = project
         self._ledger = ledger
-        self._key = key
+        self._keys = keys
         self._progress = progress
         records = [file.record for file in ledger.files()]
-        self._check = key_check(key)
-        if any(record.key_check != self._check for record in records):
-            raise _other_key()
+        self._check = keys.check
+        for record in records:
+            if record.key_check != self._check:
+                raise other_key(keys, record.key_check)
         self._vault = Vault(project)
         if self._vault.is_used:
             self._vault.check()
@@ -131,7 +131,7 @@ class _Intake:
         self._progress(f"reading {file.source}: {file.file}")
         aside = self._ledger.new_folder(self._next)
         part = self._vault.new_part(self._next)
-        reading = read_file(self._project, self._project.sources[file.source], file, self._key, aside, part)
+        reading = read_file(self._project, self._project.sources[file.source], file, self._keys, aside, part)
         if _changed(file.path, before):
             self._ledger.sweep()
             part.drop()
@@ -178,15 +178,14 @@ def _changed(path: Path, before: Fingerprint) -> bool:
         return True
 
 
-def _other_key() -> ConfigError:
-    return ConfigError(
-        [
-            Problem(
-                "klantspoor.yaml",
-                "pseudonym_key",
-                "the key is another than the ledger was made with",
-                expected="the key of all earlier nights",
-                hint="bring that key back; with another one no person would be recognised any more",
-            )
-        ]
-    )
+def other_key(keys: Keys, found: str) -> ConfigError:
+    """What is wrong where the project's keys are not those that the ledger was made with; `found` is its check."""
+    if found in keys.checks:
+        layers = keys.checks.index(found) + 1
+        message = f"there are {len(keys)} keys, and the lake was made with the first {layers} alone"
+        expected, hint = "a lake made with all of them", "run `klantspoor key rotate` to bring it there"
+    else:
+        message = "the key is another than the ledger was made with"
+        expected = "the key of all earlier nights; where it was rotated, every key, the oldest first"
+        hint = "bring that key back; with another one no person would be recognised any more"
+    return ConfigError([Problem("klantspoor.yaml", "pseudonym_key", message, expected=expected, hint=hint)])

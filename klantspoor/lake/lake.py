@@ -15,6 +15,7 @@ from pathlib import Path
 from klantspoor.errors import LakeError
 from klantspoor.lake.lock import Lock, acquire
 from klantspoor.lake.publishing import DATABASE, POINTER, build_version, move_pointer, write_database
+from klantspoor.lake.rotating import refuse_while_rotating
 from klantspoor.lake.staging import Staging
 from klantspoor.lake.version import Version
 
@@ -74,7 +75,7 @@ class Lake:
 
         Raises:
             BusyError: where another run is writing.
-            LakeError: where the folder is not ours, or the run began with another `as_of`.
+            LakeError: where the folder is not ours, the run began with another `as_of`, or a rotation was interrupted.
         """
         if not _RUN_ID.match(run_id):
             raise LakeError(f"{run_id[:80]!r} cannot name a run: use letters, digits, '.', '_' and '-', at most 80")
@@ -84,6 +85,7 @@ class Lake:
         self.prepare()
         lock, is_new = acquire(self.root / ".lock", run_id)
         try:
+            refuse_while_rotating(self.root)
             if is_new:
                 self._sweep(run_id)
             return self._staging(run_id, as_of, lock)

@@ -14,7 +14,7 @@ from tests.cli.conftest import Run
 from tests.page.tiny_lake import write_project
 
 COMMANDS = (
-    "init", "lint", "schemas", "demo", "run", "preview", "tables", "sql", "explain", "who", "export", "identity",
+    "init", "lint", "schemas", "demo", "run", "preview", "tables", "sql", "explain", "who", "export", "identity", "key",
 )  # fmt: skip
 
 

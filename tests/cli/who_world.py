@@ -20,8 +20,8 @@ import yaml
 
 from klantspoor.dictionary import TABLES
 from klantspoor.intake.ledger import EVENTS_SCHEMA, LINKS_SCHEMA, QUARANTINE_SCHEMA, FileRecord, Ledger
-from klantspoor.intake.pseudonyms import key_check
 from klantspoor.lake import Lake
+from klantspoor.project.key import Keys
 from tests.page import tiny_project as config
 from tests.page import tiny_tables as tiny
 from tests.page.tiny_lake import write_project
@@ -114,7 +114,7 @@ def _land(root: Path, number: int, links: list[list[str]]) -> None:
             source="crm", file=f"crm/{number}.csv", content_hash=f"{number:064x}", landed_at=seen, sequence=number,
             file_status="used", dialect=None, rows_read=7 * len(rows), rows_ignored=0, rows_reference=0,
             rows_quarantined=0, rows_erased=0, events_made=0, times_resolved=0, anonymous_events=0, seconds=0.0,
-            key_check=key_check(KEY),
+            key_check=Keys((KEY,)).check,
         )  # fmt: skip
         ledger.add(aside, record)
 

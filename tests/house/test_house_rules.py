@@ -29,6 +29,7 @@ ROOMS = {
     "intake": {"errors", "dictionary", "project", "lake"},
     "identity": {"errors", "dictionary", "project", "lake", "intake", "linkage"},
     "linkage": {"errors", "dictionary", "project", "lake"},
+    "rotation": {"errors", "dictionary", "project", "lake", "intake", "identity"},
     "journeys": {"errors", "dictionary", "project", "lake"},
     "events": {"errors", "dictionary", "project", "lake", "intake", "identity", "journeys"},
     "marts": {"errors", "dictionary", "project", "lake", "journeys"},

@@ -14,6 +14,7 @@ from intake_world import KEY, SIMPLE, World, take_csv
 
 from klantspoor.intake.pseudonyms import Pseudonymiser
 from klantspoor.intake.sandbox import locked_connection
+from klantspoor.project.key import Keys
 
 
 def mac(message: str, digits: int, key: str = KEY) -> str:
@@ -25,7 +26,7 @@ def mac(message: str, digits: int, key: str = KEY) -> str:
     st.lists(st.one_of(st.none(), st.text(st.characters(codec="utf-8"))), max_size=9),
 )
 def test_the_sql_is_hmac(key: bytes, values: list[str | None]) -> None:
-    maker = Pseudonymiser(locked_connection(), key)
+    maker = Pseudonymiser(locked_connection(), Keys((key,)))
     made = maker.of(pa.array(values, pa.string()), "account", 16).to_pylist()
     assert made == [
         None if v is None else hmac.new(key, b"account\x1f" + v.encode(), hashlib.sha256).hexdigest()[:16]

@@ -45,7 +45,7 @@ def test_init_writes_a_project_without_any_problem(tmp_path: Path) -> None:
     ]
     assert sorted(path for path in folder.rglob("*") if path.is_file()) == written
     project = load_project(folder, strict=True)
-    assert len(load_key(project)) == 64
+    assert [len(key) for key in load_key(project).chain] == [64]
     ignored = (folder / ".gitignore").read_text(encoding="utf-8").split()
     assert {"/landing/", "/lake/", "/pseudonym.key"} <= set(ignored)
 
@@ -195,7 +195,7 @@ def test_a_key_file_that_others_may_use_is_refused(project: ProjectFolder, mode:
 
 def test_a_key_file_is_read_without_white_space(project: ProjectFolder) -> None:
     (project.root / "pseudonym.key").write_bytes(b"  sixteen bytes ok \r\n")
-    assert load_key(load_project(project.root)) == b"sixteen bytes ok"
+    assert load_key(load_project(project.root)).chain == (b"sixteen bytes ok",)
 
 
 def test_a_key_that_is_missing_or_short(project: ProjectFolder) -> None:
@@ -222,4 +222,4 @@ def test_a_key_from_the_environment(project: ProjectFolder, monkeypatch: pytest.
     with pytest.raises(ConfigError, match="key of 5 bytes"):
         load_key(loaded)
     monkeypatch.setenv("KLANTSPOOR_TEST_KEY", " a key of enough bytes\n")
-    assert load_key(loaded) == b"a key of enough bytes"
+    assert load_key(loaded).chain == (b"a key of enough bytes",)

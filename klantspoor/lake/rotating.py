@@ -1,0 +1,25 @@
+"""The note that a rotation of the key leaves in the lake while it changes files in place.
+
+Here, low down, is only how others notice it; `klantspoor.rotation` writes it and takes it away.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from klantspoor.errors import LakeError
+
+JOURNAL = "rotation.json"
+
+
+def refuse_while_rotating(lake_root: Path) -> None:
+    """To be asked with the lock in hand, before anything of the ledger is read or written.
+
+    Raises:
+        LakeError: where a rotation was interrupted: part of the lake may be made with the new key and part with the old.
+    """
+    if (lake_root / JOURNAL).exists():
+        raise LakeError(
+            "a rotation of the key was interrupted while it changed this lake: run `klantspoor key rotate` to finish it;"
+            " nothing is lost"
+        )
