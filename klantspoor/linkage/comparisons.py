@@ -196,7 +196,7 @@ def comparisons(fields: Sequence[str]) -> list[Comparison]:
 
 # What counts as agreement of a single field, for the evidence: equal, or so near that a typing error explains it.
 CLOSE = {
-    "first_name": f"{_equal('first_name')} OR {_alike('first_name', 0.8)} OR {_INITIAL} OR first_name_l = last_name_r"
+    "first_name": f"{_equal('first_name')} OR {_alike('first_name', 0.84)} OR {_INITIAL} OR first_name_l = last_name_r"
     " OR first_name_r = last_name_l",
     "last_name": f"{_equal('last_name')} OR {_alike('last_name', 0.85)} OR {_PART} OR first_name_l = last_name_r"
     " OR first_name_r = last_name_l",
@@ -213,5 +213,15 @@ CLOSE = {
     "gender": _equal("gender"),
 }
 
-PERSONAL = ("first_name", "birth_date")
-"""What members of a household do not share."""
+
+def one_person(fields: Sequence[str]) -> str:
+    """SQL that tells one person from two of a household, who share a family name, an address, a telephone and often more.
+
+    The birth date agrees, or the first name does: nearly, or to the letter where the birth dates differ (a father may have
+    called his son after himself, but hardly with a typing error).
+    """
+    born = f"coalesce({CLOSE['birth_date']}, false)" if "birth_date" in fields else "false"
+    differ = f"coalesce(NOT ({CLOSE['birth_date']}), false)" if "birth_date" in fields else "false"
+    if "first_name" not in fields:
+        return born
+    return f"({born} OR {_equal('first_name')} OR (({CLOSE['first_name']}) AND NOT {differ}))"

@@ -17,7 +17,7 @@ import pyarrow as pa
 from klantspoor.errors import LinkageError, MissingExtraError
 from klantspoor.lake.connection import limited, literal, view_columns
 from klantspoor.linkage import blocking, training
-from klantspoor.linkage.comparisons import CLOSE, PERSONAL, Comparison, comparisons
+from klantspoor.linkage.comparisons import CLOSE, Comparison, comparisons, one_person
 from klantspoor.linkage.expectation import Patterns
 from klantspoor.linkage.fields import KINDS, derived_columns, prepare
 from klantspoor.linkage.report import LinkageReport, RuleReport
@@ -158,7 +158,7 @@ def _compare(
     model, compared = _train(connection, wanted, sessions, used, rows, settings)
     links, held_back = _links(connection, filled, settings.threshold)
     told = [*([] if model.settled else ["the shares of agreement had not settled"]), *_limits(reports)]
-    if not set(PERSONAL) & set(filled):
+    if not {"first_name", "birth_date"} & set(filled):
         told.append(
             "neither a first name nor a birth date: members of a household cannot be told apart, and nobody is linked"
         )
@@ -239,14 +239,13 @@ def _score(connection: duckdb.DuckDBPyConnection, model: training.Model, used: l
 
 
 def _links(connection: duckdb.DuckDBPyConnection, fields: tuple[str, ...], threshold: float) -> tuple[pa.Table, int]:
-    """The links above the threshold, and how many pairs above it are held back: nothing in them is one person's alone.
-
-    Members of a household share a family name, an address, a telephone and often an e-mail address. A link wants a first
-    name or a birth date that agrees as well.
-    """
+    """The links above the threshold, and how many pairs above it are held back, for a household explains them as well."""
     both = ", ".join(f"p.{kind} AS {kind}_l, q.{kind} AS {kind}_r" for kind in _columns(fields))
     names = ", ".join(literal(kind) for kind in fields)
-    verdicts = ", ".join(f"({kind}_l = {kind}_r OR {CLOSE[kind]})" for kind in fields)
+    verdicts = ", ".join(
+        f"CASE WHEN {kind}_l IS NOT NULL AND {kind}_r IS NOT NULL THEN coalesce({CLOSE[kind]}, false) END"
+        for kind in fields
+    )
     connection.execute(f"""
         CREATE OR REPLACE TABLE told AS
         WITH pairs AS (
@@ -254,15 +253,16 @@ def _links(connection: duckdb.DuckDBPyConnection, fields: tuple[str, ...], thres
             FROM scored s JOIN people p ON p.id = s.l JOIN people q ON q.id = s.r
             WHERE s.probability >= {float(threshold)}
         ), judged AS (
-            SELECT "left", "right", weight, probability, list_zip([{names}], [{verdicts}]) AS verdicts FROM pairs
+            SELECT "left", "right", weight, probability, list_zip([{names}], [{verdicts}]) AS verdicts,
+                coalesce({one_person(fields)}, false) AS one_person
+            FROM pairs
         )
         SELECT "left", "right", weight, probability,
             list_transform(list_filter(verdicts, lambda v: v[2]), lambda v: v[1]) AS agreed,
-            list_transform(list_filter(verdicts, lambda v: NOT v[2]), lambda v: v[1]) AS differed
+            list_transform(list_filter(verdicts, lambda v: NOT v[2]), lambda v: v[1]) AS differed, one_person
         FROM judged""")
-    own = ", ".join(literal(kind) for kind in PERSONAL)
-    [(held_back,)] = connection.execute(f"SELECT count(*) FROM told WHERE NOT list_has_any(agreed, [{own}])").fetchall()
-    links = connection.sql(f'SELECT * FROM told WHERE list_has_any(agreed, [{own}]) ORDER BY "left", "right"')
+    [(held_back,)] = connection.execute("SELECT count(*) FROM told WHERE NOT one_person").fetchall()
+    links = connection.sql('SELECT * EXCLUDE (one_person) FROM told WHERE one_person ORDER BY "left", "right"')
     return links.to_arrow_table().cast(LINKS), int(held_back)
 
 

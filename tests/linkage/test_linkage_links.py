@@ -66,6 +66,14 @@ def test_a_link_says_what_agreed_and_what_differed(found: LinkageResult) -> None
     assert told["b0008"] == (everything - {"email", "phone"}, {"email"})
 
 
+def test_a_field_differs_whatever_else_is_missing() -> None:
+    people = [person | {"last_name": None} for person in PEOPLE[:200]]
+    result = find_links(table([*people, people[9] | {"record": "b0009", "first_name": "Zus"}]))
+    [row] = result.links.to_pylist()
+    assert (row["left"], row["right"], row["differed"]) == ("a0009", "b0009", ["first_name"])
+    assert "last_name" not in row["agreed"]
+
+
 def test_links_have_their_schema_order_and_weights(found: LinkageResult) -> None:
     assert found.links.schema == LINKS
     rows = found.links.to_pylist()
