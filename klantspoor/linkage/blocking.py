@@ -63,7 +63,7 @@ _RULES = (
     _rule("area and first name", "postcode first_name", _AREA, "first_name"),
     _rule("city and last name", "city last_name", "city", "last_name"),
     _rule("birth place and last name", "birth_place last_name", "birth_place", "last_name"),
-    _rule("street and number", "street house_number", "street", "house_number"),
+    _rule("house", "street house_number city", "street", "house_number", "city"),
     _rule("email before the at", "email", "CASE WHEN strpos(email, '@') > 5 THEN split_part(email, '@', 1) END"),
     _rule("start of both names", "first_name last_name", "left(first_name, 3)", "left(last_name, 4)"),
     _rule(
