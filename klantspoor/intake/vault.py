@@ -43,6 +43,8 @@ VAULT_SCHEMA = pa.schema(
 """A record as a row told it: whose (type and pseudonym of the row's most trusted usable identifier), when, and what."""
 _NAME = re.compile(r"^\d{8,}-[0-9a-f]{12}\.parquet$")
 _ASIDE = ".tmp-"
+_OWN_ASIDE = re.compile(r"^\.tmp-(\d{8,}|scratch)$")
+"""What is made here; other rooms have folders of theirs aside in the vault."""
 _BATCH = 100_000
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 
@@ -112,8 +114,9 @@ class Vault:
         """Removes what a crash left behind, and the files whose ledger folder is not there. Under the ledger's lock."""
         if not self.folder.is_dir():
             return
-        for leftover in self.folder.glob(f"{_ASIDE}*"):
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        for leftover in self.folder.iterdir():
+            if _OWN_ASIDE.match(leftover.name):
+                shutil.rmtree(leftover)
         known = {file.path.name for file in ledger.files()}
         for path in self.files():
             if path.stem not in known:
@@ -122,18 +125,6 @@ class Vault:
     def new_part(self, sequence: int) -> VaultPart:
         """What will be the vault file of a ledger folder; nothing is made before something is written to it."""
         return VaultPart(self, sequence, self._memory_mb)
-
-    def replace(self, path: Path, records: pa.Table) -> None:
-        """Puts `records` (`VAULT_SCHEMA`) in the place of a vault file, at once; without rows the file is removed."""
-        if records.num_rows == 0:
-            path.unlink(missing_ok=True)
-        else:
-            aside = self.folder / f"{_ASIDE}{path.name}"
-            with _own_file(aside) as file:
-                pq.write_table(records.select(VAULT_SCHEMA.names).cast(VAULT_SCHEMA), file, compression="zstd")
-            sync(aside)
-            aside.rename(path)
-        sync(self.folder)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
