@@ -72,8 +72,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, source: str, fields: Sequence
     """Makes the table `people` of the relation `source`, and returns its number of rows.
 
     Columns: `id` (int64, the rank of `record`, so that the order of the rows does not matter), `record`, every field
-    cleaned, and, where there are names, `name` (first and last), `name_parts` and `last_parts` (lists of their words of
-    three letters and more).
+    cleaned, and, where there are names, `name_parts` and `last_parts`: the words of three letters and more in the full and
+    the last name together, and in the last name.
     """
     cleaned = ", ".join(f"{_cleaned(kind)} AS {quoted(kind)}" for kind in fields)
     connection.execute(
@@ -103,6 +103,6 @@ def _with_names(fields: Sequence[str]) -> str:
                 concat_ws(' ', {full}, {last})::VARCHAR AS said
             FROM cleaned
         )
-        SELECT * EXCLUDE (said), first_name || ' ' || last_name AS name,
+        SELECT * EXCLUDE (said),
             {parts.format("said")} AS name_parts, {parts.format("last_name")} AS last_parts
         FROM named"""

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
@@ -19,6 +18,7 @@ from klantspoor.errors import LinkageError, MissingExtraError
 from klantspoor.lake.connection import limited, literal, view_columns
 from klantspoor.linkage import blocking, training
 from klantspoor.linkage.comparisons import CLOSE, PERSONAL, Comparison, comparisons
+from klantspoor.linkage.expectation import Patterns
 from klantspoor.linkage.fields import KINDS, derived_columns, prepare
 from klantspoor.linkage.report import LinkageReport, RuleReport
 
@@ -38,7 +38,7 @@ of the two lacks is in neither."""
 
 _ROUNDS = 2
 _PROVISIONAL = 0.99
-_TRAINING_PAIRS = 2_000_000
+_TRAINING_PAIRS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,15 @@ def find_links(records: pa.Table | Sequence[Path], settings: LinkageSettings | N
 
     Raises:
         MissingExtraError: where the extra `linkage` is not installed.
-        LinkageError: where `record` is missing, null or not unique, a field is no text, or Splink gives up.
+        LinkageError: where `record` is missing, null or not unique, there is no field or one is no text, or Splink gives up.
     """
-    if find_spec("splink") is None:
-        raise MissingExtraError("linkage")
+    try:
+        import splink  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("linkage") from error
     chosen = settings or LinkageSettings()
+    if chosen.scratch is not None:
+        chosen.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=chosen.scratch) as scratch, _quiet():
         connection = limited(chosen.memory_mb, Path(scratch), chosen.threads)
         try:
@@ -95,16 +99,18 @@ def find_links(records: pa.Table | Sequence[Path], settings: LinkageSettings | N
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Splink writes queries to its log and warns by name of column: here it does neither."""
-    logger = logging.getLogger("splink")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    """Splink logs its queries and warns as it goes; what matters of it is in the report."""
+    loggers = [logging.getLogger(name) for name in ("splink", "sqlglot")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _read(connection: duckdb.DuckDBPyConnection, records: pa.Table | Sequence[Path]) -> tuple[str, ...]:
@@ -118,6 +124,8 @@ def _read(connection: duckdb.DuckDBPyConnection, records: pa.Table | Sequence[Pa
     if "record" not in columns:
         raise LinkageError("records: the column 'record' is missing; expected one id per row")
     fields = tuple(kind for kind in KINDS if kind in columns)
+    if not fields:
+        raise LinkageError(f"records: no field to compare; expected some of {', '.join(KINDS)}")
     wrong = [kind for kind in fields if columns[kind] not in {"VARCHAR", '"NULL"'}]
     if wrong:
         raise LinkageError(f"records: {', '.join(wrong)}: expected text, found {columns[wrong[0]]}")
@@ -140,14 +148,20 @@ def _compare(
     if rows < 2 or len(wanted) < 2:
         return _nothing(rows, filled, "fewer than two records or two fields with values: nothing to compare")
     learning = blocking.training_rules(filled)
-    trained = list(zip(learning, blocking.add_keys(connection, learning, _TRAINING_PAIRS), strict=True))
+    proposed = zip(learning, blocking.add_keys(connection, learning, _TRAINING_PAIRS), strict=True)
+    sessions = training.patterns(connection, wanted, [rule for rule, report in proposed if report.pairs])
     rules = blocking.comparison_rules(filled)
     reports = blocking.add_keys(connection, rules, settings.max_pairs)
     used = [rule for rule, report in zip(rules, reports, strict=True) if report.pairs]
     if not used:
         return _nothing(rows, filled, "no two records share a key: nothing to compare", tuple(reports))
-    model, compared = _train(connection, wanted, trained, used, rows, settings)
+    model, compared = _train(connection, wanted, sessions, used, rows, settings)
     links, held_back = _links(connection, filled, settings.threshold)
+    told = [*([] if model.settled else ["the shares of agreement had not settled"]), *_limits(reports)]
+    if not set(PERSONAL) & set(filled):
+        told.append(
+            "neither a first name nor a birth date: members of a household cannot be told apart, and nobody is linked"
+        )
     report = LinkageReport(
         records=rows,
         fields=filled,
@@ -158,7 +172,7 @@ def _compare(
         rules=tuple(reports),
         levels=model.levels(),
         trained_on=model.trained_on,
-        warnings=(*sorted(model.warnings), *_limits(reports)),
+        warnings=tuple(told),
     )
     return LinkageResult(links, report)
 
@@ -186,25 +200,27 @@ def _limits(reports: list[RuleReport]) -> list[str]:
 def _train(
     connection: duckdb.DuckDBPyConnection,
     wanted: list[Comparison],
-    trained: list[tuple[blocking.Rule, RuleReport]],
+    sessions: list[Patterns],
     used: list[blocking.Rule],
     rows: int,
     settings: LinkageSettings,
 ) -> tuple[training.Model, int]:
     """Trains in rounds, each of which counts the persons of the one before; leaves the last one's pairs in `scored`."""
-    # To begin with, every second record is taken to have one double.
+    # To begin with, every second record is taken to have one double, and every record to be a person.
     model = training.Model(wanted, {}, 1 / rows)
     person = np.arange(rows, dtype=np.int32)
     compared = 0
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
+        if number:
+            found = connection.execute("SELECT l, r, probability FROM scored ORDER BY l, r").fetchnumpy()
+            # At least half a pair: a chance of nothing could never be overcome.
+            model.prior = max(float(np.sum(found["probability"])), 0.5) / (rows * (rows - 1) / 2)
+            sure = found["probability"] >= _PROVISIONAL
+            person = training.persons(rows, found["l"][sure], found["r"][sure])
         training.count_persons(connection, person)
         training.count_chances(connection, model, settings.seed)
-        training.learn(connection, model, wanted, trained)
+        training.learn(model, wanted, sessions)
         compared = _score(connection, model, used)
-        found = connection.execute("SELECT l, r, probability FROM scored ORDER BY l, r").fetchnumpy()
-        model.prior = max(float(np.sum(found["probability"])), 0.5) / (rows * (rows - 1) / 2)
-        sure = found["probability"] >= _PROVISIONAL
-        person = training.persons(rows, found["l"][sure], found["r"][sure])
     return model, compared
 
 

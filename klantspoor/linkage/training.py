@@ -1,19 +1,14 @@
 """Splink's model, trained on the project's own data without a label.
 
 Fellegi and Sunter's m and u (A Theory for Record Linkage, 1969): u is counted on random pairs, m comes from expectation
-maximisation on pairs that agree on one thing. Two steps keep that honest on data that is full of duplicates or has hardly
-any:
-
-- In the second round, persons as the first round found them are counted once. Counting records instead calls a
-  rare name frequent because its one owner stands there ten times.
-- m starts from `klantspoor.linkage.comparisons` and counts for as many pairs as `_BELIEF`: what is learned from four pairs
-  changes little, what is learned from four thousand replaces it.
+maximisation on pairs that agree on one thing (`klantspoor.linkage.expectation`). In the second round, persons as
+the first round found them are counted once: counting records instead calls a rare name frequent because its one owner
+stands there ten times.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,22 +22,27 @@ from scipy.sparse.csgraph import connected_components
 
 from klantspoor.linkage.blocking import Rule
 from klantspoor.linkage.comparisons import Comparison, Level
-from klantspoor.linkage.report import LevelReport, RuleReport
+from klantspoor.linkage.expectation import Patterns, maximise
+from klantspoor.linkage.report import LevelReport
 
-_BELIEF = 50.0
-_ITERATIONS = 50
 _SAMPLED_PAIRS = 2e6
 
 
 @dataclass(slots=True)
 class Model:
-    """What is believed of the data: `m` and `u` by comparison and level, and the chance `prior` of a match."""
+    """What is believed of the data.
+
+    m by level is in `comparisons`, `u` by comparison and level, `prior` is the chance that two records taken at random are
+    one person's. `trained_on` and `settled` tell how m was learned. `keep_levels` has Splink return the level of every
+    comparison with a pair.
+    """
 
     comparisons: list[Comparison]
     u: dict[str, list[float]]
     prior: float
     trained_on: dict[str, int] = field(default_factory=dict)
-    warnings: set[str] = field(default_factory=set)
+    settled: bool = True
+    keep_levels: bool = False
 
     def settings(self, rules: Sequence[Rule]) -> dict[str, Any]:
         """As Splink's settings spell it."""
@@ -59,9 +59,7 @@ class Model:
             "comparisons": spelled,
             "blocking_rules_to_generate_predictions": [f"l.{rule.column} = r.{rule.column}" for rule in rules],
             "probability_two_random_records_match": self.prior,
-            "retain_matching_columns": False,
-            "em_convergence": 0.001,
-            "max_iterations": _ITERATIONS,
+            "retain_matching_columns": self.keep_levels,
         }
 
     def levels(self) -> tuple[LevelReport, ...]:
@@ -107,10 +105,28 @@ def count_chances(connection: duckdb.DuckDBPyConnection, model: Model, seed: int
         found = [level.get("u_probability", 0.0) for level in comparison["comparison_levels"][1:]]
         model.u[comparison["output_column_name"]] = [min(1.0, max(float(u), least)) for u in found]
     for column in rare_columns(model.comparisons):
-        connection.execute(f"""
-            CREATE OR REPLACE TABLE tf_{column} AS
-            SELECT {column}, count(DISTINCT person) / sum(count(DISTINCT person)) OVER () AS tf_{column}
-            FROM people JOIN person USING (id) WHERE {column} IS NOT NULL GROUP BY {column} ORDER BY {column}""")
+        _count_bearers(connection, column)
+
+
+def _count_bearers(connection: duckdb.DuckDBPyConnection, column: str) -> None:
+    """Makes `tf_{column}`: by value, the chance that another person bears it too.
+
+    Of the bearers one is the person compared, so that one fewer speaks for it. A value that only one other was seen with
+    counts for less than one: for 2 n2 / n1, n1 and n2 being the values with one and with two bearers (Good, The Population
+    Frequencies of Species, 1953). With 300 birth dates, each seen once, a shared one is no chance of 1 in 300.
+    """
+    connection.execute(f"""
+        CREATE OR REPLACE TABLE tf_{column} AS
+        WITH borne AS (
+            SELECT {column}, count(DISTINCT person) AS bearers FROM people JOIN person USING (id)
+            WHERE {column} IS NOT NULL GROUP BY {column}
+        ), seen AS (
+            SELECT count(*) FILTER (bearers = 1) AS once, count(*) FILTER (bearers = 2) AS twice, sum(bearers) AS total
+            FROM borne
+        )
+        SELECT {column},
+            CASE WHEN bearers <= 2 THEN least(1, (2 * twice + 1) / (once + 1)) ELSE bearers - 1 END / total AS tf_{column}
+        FROM borne, seen ORDER BY {column}""")
 
 
 def rare_columns(comparisons: Sequence[Comparison]) -> list[str]:
@@ -129,51 +145,45 @@ def linker_for(connection: duckdb.DuckDBPyConnection, model: Model, rules: Seque
     return linker
 
 
-def learn(
-    connection: duckdb.DuckDBPyConnection,
-    model: Model,
-    first: Sequence[Comparison],
-    rules: Sequence[tuple[Rule, RuleReport]],
-) -> None:
-    """Learns m from the pairs of each training rule and gives the model what they and the first m say together."""
-    told: dict[str, list[tuple[float, list[float]]]] = defaultdict(list)
-    model.comparisons = list(first)
-    linker = linker_for(connection, model, [])
-    # One thread: sums of probabilities come out the same whoever adds them first.
-    [(threads,)] = connection.execute("SELECT current_setting('threads')").fetchall()
-    connection.execute("SET threads = 1")
-    for rule, report in rules:
-        if report.pairs == 0:
+def patterns(
+    connection: duckdb.DuckDBPyConnection, wanted: Sequence[Comparison], rules: Sequence[Rule]
+) -> list[Patterns]:
+    """How the pairs of each training rule agree, counted by pattern."""
+    plain = [Comparison(c.name, c.missing, tuple(Level(v.name, v.sql, v.m) for v in c.levels)) for c in wanted]
+    found = []
+    for rule in rules:
+        names = [comparison.name for comparison in wanted if not rule.needs & comparison.uses()]
+        if not names:
             continue
-        same = " AND ".join(f"l.{c} = r.{c}" for c in (rule.column, *sorted(rule.needs)))
-        session = linker.training.estimate_parameters_using_expectation_maximisation(
-            same, estimate_without_term_frequencies=True
+        linker = linker_for(connection, Model(plain, {}, 0.5, keep_levels=True), [rule])
+        pairs = linker.inference.predict(warning_mode="never")
+        gammas = ", ".join(f"gamma_{name}" for name in names)
+        counted = connection.execute(
+            f"SELECT {gammas}, count(*) AS pairs FROM {pairs.physical_name} GROUP BY ALL ORDER BY ALL"
+        ).fetchnumpy()
+        linker.table_management.delete_tables_created_by_splink_from_db()
+        best = {comparison.name: len(comparison.levels) - 1 for comparison in wanted}
+        # Splink numbers levels from the last, 0, to the best.
+        gamma = {name: counted[f"gamma_{name}"].astype(np.int64) for name in names}
+        levels = {name: np.where(gamma[name] < 0, -1, best[name] - gamma[name]) for name in names}
+        found.append(Patterns(rule.name, counted["pairs"].astype(np.float64), levels))
+    return found
+
+
+def learn(model: Model, first: Sequence[Comparison], sessions: Sequence[Patterns]) -> None:
+    """Gives the model the m that its first belief and the training rules' pairs say together."""
+    shares = {comparison.name: np.array([level.m for level in comparison.levels]) for comparison in first}
+    learned = maximise(shares, {name: np.array(u) for name, u in model.u.items()}, sessions)
+    model.comparisons = [
+        Comparison(
+            comparison.name,
+            comparison.missing,
+            tuple(
+                Level(level.name, level.sql, float(m), level.rare)
+                for level, m in zip(comparison.levels, learned.m[comparison.name], strict=True)
+            ),
         )
-        if len(session._core_model_settings_history) > _ITERATIONS:
-            model.warnings.add(f"{rule.name}: not settled after {_ITERATIONS} rounds")
-        trained = session.core_model_settings
-        matches = report.pairs * float(trained.probability_two_random_records_match)
-        for comparison in trained.comparisons:
-            told[comparison.output_column_name].append((matches, _shares(comparison)))
-    connection.execute(f"SET threads = {int(threads)}")
-    model.comparisons = [_believe(comparison, told[comparison.name]) for comparison in first]
-    model.trained_on = {c.name: round(sum(matches for matches, _ in told[c.name])) for c in first}
-
-
-def _shares(comparison: Any) -> list[float]:
-    """The m of a trained comparison, level by level; 0 where no pair showed the level."""
-    found = [level.m_probability for level in comparison.comparison_levels if not level.is_null_level]
-    return [float(m) if isinstance(m, float) and math.isfinite(m) else 0.0 for m in found]
-
-
-def _believe(comparison: Comparison, told: list[tuple[float, list[float]]]) -> Comparison:
-    """The comparison with m as `_BELIEF` pairs of its first m and the pairs of every session say together."""
-    counts = np.array([level.m for level in comparison.levels]) * _BELIEF
-    for matches, shares in told:
-        counts += np.array(shares) * matches
-    shares_now = counts / counts.sum()
-    levels = (
-        Level(level.name, level.sql, float(m), level.rare)
-        for level, m in zip(comparison.levels, shares_now, strict=True)
-    )
-    return Comparison(comparison.name, comparison.missing, tuple(levels))
+        for comparison in first
+    ]
+    model.trained_on = {name: round(pairs) for name, pairs in learned.pairs.items()}
+    model.settled = learned.settled
