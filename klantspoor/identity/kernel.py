@@ -1,7 +1,7 @@
 """The kernel of identity: evidence in, persons out, by linear passes over columns. No input or output here.
 
 The rule in words is docs/identity.md; a naive twin in plain Python, which shares no code with this, is
-`tests/identity/oracle.py`. Every part of the evidence that is not connected with another can be resolved alone.
+`tests/identity/identity_oracle.py`. Every part of the evidence that is not connected with another can be resolved alone.
 """
 
 from __future__ import annotations

@@ -33,7 +33,6 @@ EVIDENCE_SCHEMA = pa.schema(
 """Two identifiers (type and pseudonym) told to be one person's: the match weight (log2), the probability it stands for,
 and the fields that agreed and differed."""
 _NAME = re.compile(r"^(\d{6,})\.parquet$")
-_ASIDE = ".tmp-"
 
 
 def linkage_evidence(lake_root: Path) -> pa.Table:
@@ -66,15 +65,15 @@ def keep_evidence(lake_root: Path, links: pa.Table, found_at: datetime) -> Path:
 
     `links` has `left` and `right` ("type:pseudonym"), `weight`, `probability`, `agreed` and `differed`.
     """
-    folder = Ledger(lake_root).folder / "linkage"
+    ledger = Ledger(lake_root).folder
+    folder = ledger / "linkage"
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(f"{_ASIDE}*"):
-        leftover.unlink()
     number = max(map(_number, evidence_files(lake_root)), default=0) + 1
     columns = [*_parts(links["left"]), *_parts(links["right"])]
     columns += [links[name] for name in ("weight", "probability", "agreed", "differed")]
     columns.append(pa.repeat(pa.scalar(found_at, pa.timestamp("us", tz="UTC")), links.num_rows))
-    aside, path = folder / f"{_ASIDE}{number:06d}.parquet", folder / f"{number:06d}.parquet"
+    # Aside in the ledger itself, where it is swept with whatever else was never finished.
+    aside, path = ledger / ".tmp-linkage", folder / f"{number:06d}.parquet"
     write_table(aside, pa.table(columns, names=EVIDENCE_SCHEMA.names).cast(EVIDENCE_SCHEMA))
     sync(aside)
     aside.rename(path)

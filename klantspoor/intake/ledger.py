@@ -190,9 +190,9 @@ class Ledger:
             yield
 
     def sweep(self) -> None:
-        """Removes folders that were never finished."""
+        """Removes what was never finished."""
         for leftover in self.folder.glob(".tmp-*"):
-            shutil.rmtree(leftover)
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
     def new_folder(self, sequence: int) -> Path:
         """An empty folder aside, to be filled and then given to `add`."""

@@ -95,7 +95,8 @@ class _Intake:
         self._ledger = ledger
         self._keys = keys
         self._progress = progress
-        records = [file.record for file in ledger.files()]
+        files = ledger.files()
+        records = [file.record for file in files]
         self._check = keys.check
         for record in records:
             if record.key_check != self._check:
@@ -103,7 +104,7 @@ class _Intake:
         self._vault = Vault(project)
         if self._vault.is_used:
             self._vault.check()
-        self._vault.sweep(ledger)
+        self._vault.sweep({file.path.name for file in files})
         self._known = {(record.source, record.content_hash): record for record in records}
         self._next = max((record.sequence for record in records), default=0) + 1
 

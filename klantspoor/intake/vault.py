@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, get_args
@@ -43,6 +43,8 @@ VAULT_SCHEMA = pa.schema(
 """A record as a row told it: whose (type and pseudonym of the row's most trusted usable identifier), when, and what."""
 _NAME = re.compile(r"^\d{8,}-[0-9a-f]{12}\.parquet$")
 _ASIDE = ".tmp-"
+_OWN_ASIDE = re.compile(r"^\.tmp-(\d{8,}|scratch)$")
+"""What is made here; other rooms have folders of theirs aside in the vault."""
 _BATCH = 100_000
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 
@@ -108,13 +110,13 @@ class Vault:
             return []
         return sorted(path for path in self.folder.iterdir() if _NAME.match(path.name))
 
-    def sweep(self, ledger: Ledger) -> None:
-        """Removes what a crash left behind, and the files whose ledger folder is not there. Under the ledger's lock."""
+    def sweep(self, known: Collection[str]) -> None:
+        """Removes what a crash left behind, and the files of ledger folders that are not `known`. Under the ledger's lock."""
         if not self.folder.is_dir():
             return
-        for leftover in self.folder.glob(f"{_ASIDE}*"):
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        known = {file.path.name for file in ledger.files()}
+        for leftover in self.folder.iterdir():
+            if _OWN_ASIDE.match(leftover.name):
+                shutil.rmtree(leftover)
         for path in self.files():
             if path.stem not in known:
                 path.unlink()
@@ -122,18 +124,6 @@ class Vault:
     def new_part(self, sequence: int) -> VaultPart:
         """What will be the vault file of a ledger folder; nothing is made before something is written to it."""
         return VaultPart(self, sequence, self._memory_mb)
-
-    def replace(self, path: Path, records: pa.Table) -> None:
-        """Puts `records` (`VAULT_SCHEMA`) in the place of a vault file, at once; without rows the file is removed."""
-        if records.num_rows == 0:
-            path.unlink(missing_ok=True)
-        else:
-            aside = self.folder / f"{_ASIDE}{path.name}"
-            with _own_file(aside) as file:
-                pq.write_table(records.select(VAULT_SCHEMA.names).cast(VAULT_SCHEMA), file, compression="zstd")
-            sync(aside)
-            aside.rename(path)
-        sync(self.folder)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -201,9 +191,10 @@ class VaultPart:
             SELECT record_type, record, arg_max(row_number, (seen_at, row_number)) AS row_number, max(seen_at) AS seen_at,
                 {", ".join(f'"{name}"' for name in FIELDS)}
             FROM read_parquet({literal(str(self._aside / "rows.parquet"))}) GROUP BY {said} ORDER BY row_number"""
-        # What does not fit in memory is spilled here: plain personal data may lie nowhere else.
-        spill = {"threads": 1, "memory_limit": f"{self._memory_mb}MB", "temp_directory": str(self._aside / "spill")}
-        with duckdb.connect(config=spill) as con, pq.ParquetWriter(file, VAULT_SCHEMA, compression="zstd") as writer:
+        with (
+            _spilling(self._memory_mb, self._aside / "spill") as con,
+            pq.ParquetWriter(file, VAULT_SCHEMA, compression="zstd") as writer,
+        ):
             for batch in con.sql(query).to_arrow_reader(_BATCH):
                 writer.write_table(pa.Table.from_batches([batch]).cast(VAULT_SCHEMA))
 
@@ -218,7 +209,7 @@ def read_records(project: Project) -> pa.Table:
 
     Columns: `record` ("type:pseudonym"), `sequence` (of the ledger folder that told of it last) and every field of
     `FIELDS` (string), ordered by record: what `klantspoor.linkage.find_links` reads. Newest is by the time of the row, then
-    by sequence and row number.
+    by sequence and row number. For the holder of the ledger's lock.
 
     Raises:
         LakeError: a vault file cannot be read.
@@ -226,15 +217,15 @@ def read_records(project: Project) -> pa.Table:
     sequences = {
         file.path.name: file.record.sequence for file in Ledger(Path(project.root) / project.file.lake).files()
     }
-    paths = [path for path in Vault(project).files() if path.stem in sequences]
+    vault = Vault(project)
+    paths = [path for path in vault.files() if path.stem in sequences]
     schema = pa.schema([("record", pa.string()), ("sequence", pa.int64()), *[(name, pa.string()) for name in FIELDS]])
     if not paths:
         return schema.empty_table()
     newest = "(seen_at, sequence, row_number)"
     fields = ", ".join(f'arg_max("{name}", {newest}) FILTER ("{name}" IS NOT NULL) AS "{name}"' for name in FIELDS)
     files = pa.table({"path": [str(path) for path in paths], "sequence": [sequences[path.stem] for path in paths]})
-    limits = {"memory_limit": f"{project.file.limits.memory_mb}MB", "temp_directory": ""}
-    with duckdb.connect(config=limits) as con:
+    with vault.scratch() as spill, _spilling(project.file.limits.memory_mb, spill) as con:
         con.register("files", files)
         try:
             answer = con.sql(
@@ -250,6 +241,11 @@ def read_records(project: Project) -> pa.Table:
                 " and its ledger folder to have the file read again"
             ) from None
     return answer.cast(schema)
+
+
+def _spilling(memory_mb: int, spill: Path) -> duckdb.DuckDBPyConnection:
+    """A database that spills what does not fit in memory into the vault: plain personal data may lie nowhere else."""
+    return duckdb.connect(config={"threads": 1, "memory_limit": f"{memory_mb}MB", "temp_directory": str(spill)})
 
 
 def _own_file(path: Path) -> IO[bytes]:

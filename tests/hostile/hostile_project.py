@@ -23,6 +23,7 @@ PROJECT: dict[str, Any] = {
         "phone": {"priority": 3, "normalise": "digits", "at_most": {"customer": 1}},
     },
     "limits": {"suppress_below": 1},
+    "linkage": {},
 }
 _SHOWN = [
     "ticket",
@@ -171,7 +172,8 @@ CLIENTS: dict[str, Any] = {
             {"type": "customer", "value": "customer"},
             {"type": "email", "value": "email"},
             {"type": "phone", "value": "phone"},
-        ]
+        ],
+        "record": {"full_name": "name", "email": "email", "phone": "phone"},
     },
 }
 HELP: dict[str, Any] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,7 +61,15 @@ def test_a_night_leaves_nothing_raw(good_night: Night, bad_night: Night) -> None
 def test_the_project_does_not_hold_the_key(bad_night: Night) -> None:
     found = found_in(bad_night.project)
     assert {file for file, values in found.items() if KEY in values} == set()
-    assert all(file.startswith("landing/") for file in found)
+    assert all(file.startswith(("landing/", "vault/")) for file in found)
+
+
+def test_the_vault_holds_what_it_is_for_and_shuts_everybody_out(bad_night: Night) -> None:
+    vault = bad_night.project / "vault"
+    values = set().union(*found_in(vault).values())
+    assert any(person.name in values for person in PEOPLE)
+    assert stat.S_IMODE(vault.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in vault.iterdir()} == {0o600}
 
 
 def test_what_commands_say_holds_nothing_raw(bad_night: Night, tmp_path: Path) -> None:

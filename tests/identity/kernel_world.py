@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from oracle import Found, Identifier, Kind, Limit, World
+from identity_oracle import Found, Identifier, Kind, Limit, World
 
 from klantspoor.identity.evidence import Evidence, Extra
 from klantspoor.identity.kernel import IN_TURN, PERSONS, SHARED, assign

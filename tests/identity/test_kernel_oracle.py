@@ -7,8 +7,8 @@ import os
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from identity_oracle import Identifier, Kind, Limit, Resolver, Row, World, whose
 from kernel_world import kernel
-from oracle import Identifier, Kind, Limit, Resolver, Row, World, whose
 
 from klantspoor.identity.turns import RULES, turns
 

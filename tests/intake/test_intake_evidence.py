@@ -60,8 +60,10 @@ def test_what_a_crash_leaves_is_no_evidence(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(KeyboardInterrupt):
             keep_evidence(tmp_path, links(), NOON)
     assert linkage_evidence(tmp_path).num_rows == 1
-    assert keep_evidence(tmp_path, links(), NOON).name == "000002.parquet"
-    assert sorted(path.name for path in kept.parent.iterdir()) == ["000001.parquet", "000002.parquet"]
+    assert [path.name for path in kept.parent.iterdir()] == ["000001.parquet"]
+    with Ledger(tmp_path).writing():
+        assert sorted(path.name for path in kept.parents[1].iterdir()) == [".lock", "linkage"]
+        assert keep_evidence(tmp_path, links(), NOON).name == "000002.parquet"
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:

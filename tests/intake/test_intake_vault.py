@@ -236,16 +236,14 @@ def test_a_file_whose_ledger_folder_was_removed_goes_with_it(world: World) -> No
     assert vault(world) == []
 
 
-def test_a_vault_file_is_replaced_at_once(world: World) -> None:
-    take_csv(world, HEAD + line(1, "C1", "", "Ann") + line(2, "C2", "", "Bo"), defaults=MAPPING)
-    store = Vault(world.project)
-    (path,) = store.files()
-    store.replace(path, pq.read_table(path).slice(1))
-    assert [record["first_name"] for record in told(world)] == ["Bo"]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert vault(world) == [path]
-    store.replace(path, VAULT_SCHEMA.empty_table())
-    assert vault(world) == []
+def test_only_its_own_leftovers_are_swept(world: World) -> None:
+    take_csv(world, HEAD + line(1, "C1", "", "Ann"), defaults=MAPPING)
+    (path,) = Vault(world.project).files()
+    for name in (".tmp-00000007", ".tmp-scratch", ".tmp-others"):
+        (world.root / "vault" / name).mkdir()
+    world.night()
+    assert [each.name for each in vault(world)] == [".tmp-others", path.name]
+    assert len(told(world)) == 1
 
 
 def test_a_broken_vault_file_is_named_without_its_content(world: World) -> None:
