@@ -56,6 +56,7 @@ IDENTITY_GUARDS = (
     "forbidden",
 )
 IDENTITY_RULES = ("anchor", "linked", "in_turn")
+PERSON_RULES = ("identifier", "in_turn", "same_topic")
 ALIAS_REASONS = ("merged", "nobodys")
 FILE_STATUSES = ("used", "quarantined")
 QUARANTINE_REASONS = (
@@ -145,6 +146,7 @@ _ALL = (
     _text("visibility", "whether the customer sees it; unknown: no journey type maps it", VISIBILITIES),
     _code("visibility_rule", "which rule decided the visibility"),
     _text("person_id", "the person: 16 hexadecimal digits, a keyed hash of their oldest identifier"),
+    _text("person_rule", "why the event is that person's (docs/identity.md)", PERSON_RULES),
     _text(
         "known_person_id",
         "the person that the event was known to belong to in the night that first published it; `person_aliases` says"

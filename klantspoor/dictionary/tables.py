@@ -98,7 +98,7 @@ _ALL = (
         "one deduplicated event of one source",
         "event_id",
         """event_id, source, source_event_id, occurred_at, ended_at, received_at, activity, channel, initiator, visibility,
-        visibility_rule, person_id, known_person_id, account_id, topic, team, event_outcome as outcome, attributes,
+        visibility_rule, person_id, person_rule, known_person_id, account_id, topic, team, event_outcome as outcome, attributes,
         file_sequence, row_number""",
         "landing files, identities",
         nulls={
@@ -106,6 +106,7 @@ _ALL = (
             "channel": "the source names none",
             "initiator": "not known who made the move",
             "person_id": "anonymous: no usable identifier",
+            "person_rule": "it is anonymous",
             "known_person_id": "it was anonymous then",
             "account_id": _NO_ACCOUNT,
             "topic": "no topic is known",

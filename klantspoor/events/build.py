@@ -127,12 +127,28 @@ def _winners(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: list
                    r.activity, r.channel, r.initiator, r.team, r.topic, r.outcome, r.persona, r.declared_visibility,
                    r.account_id, r.attributes, r.sequence AS file_sequence, r.row_number, r.position, r.tie_order,
                    CASE WHEN r.score IS NOT NULL THEN r.instrument END AS instrument, r.score, r.score_0_100,
-                   coalesce(s.person_id, t.person_id) AS person_id{case}
+                   r.identifier_set, coalesce(s.person_id, t.person_id) AS person_id,
+                   CASE WHEN s.person_id IS NOT NULL THEN 'identifier' WHEN t.person_id IS NOT NULL THEN 'in_turn' END
+                   AS person_rule{case}
             FROM raw r ANTI JOIN losers USING (sequence, row_number, position)
             LEFT JOIN read_parquet($sets) s USING (identifier_set)
             LEFT JOIN read_parquet($turns) t ON t.identifier_set = r.identifier_set
                  AND epoch_us(r.occurred_at) BETWEEN t.since AND t.until""",
         {"sets": str(folder / "sets.parquet"), "turns": str(folder / "turns.parquet")},
+    )
+    connection.execute(
+        """CREATE TEMP TABLE by_topic AS
+           SELECT e.event_id, min(o.person_id) AS person_id
+           FROM found e JOIN read_parquet($candidates) c USING (identifier_set)
+           JOIN found o ON o.person_id = c.person_id AND o.topic = e.topic
+                AND o.occurred_at BETWEEN e.occurred_at - to_microseconds(c.within)
+                                      AND e.occurred_at + to_microseconds(c.within)
+           WHERE e.person_id IS NULL GROUP BY e.event_id HAVING count(DISTINCT o.person_id) = 1""",
+        {"candidates": str(folder / "candidates.parquet")},
+    )
+    connection.execute(
+        """UPDATE found SET person_id = b.person_id, person_rule = 'same_topic'
+           FROM by_topic b WHERE found.event_id = b.event_id"""
     )
 
 

@@ -19,12 +19,17 @@ from klantspoor.identity.audit import identity_audit
 from klantspoor.identity.decisions import in_force, read_decisions
 from klantspoor.identity.encode import encode, ledger_files
 from klantspoor.identity.evidence import Evidence, ordered_types
+from klantspoor.identity.guards import MICROSECONDS
 from klantspoor.identity.kernel import GUARDED, IN_TURN, PERSONS, SHARED, Assignment, assign
 from klantspoor.identity.turns import RULES, Turns, turns
 from klantspoor.intake.evidence import linkage_evidence
 from klantspoor.lake import Lake, Staging, Version
 from klantspoor.lake.connection import limited
 from klantspoor.project.model import Project
+
+
+MOST_HOLDERS = 8
+"""What more persons share is no household's: what an event is about does not tell whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,10 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
     """Derives persons from all evidence in the ledger and the decisions of stewards.
 
     Writes the tables `identities`, `identity_audit` and `person_aliases`, and for the stages after it
-    `canonical/sets.parquet` (identifier_set, person_id: whose an event with these identifiers is) and
-    `canonical/turns.parquet` (identifier_set, since, until, person_id: whose it is at that time, both ends included).
+    `canonical/sets.parquet` (identifier_set, person_id: whose an event with these identifiers is),
+    `canonical/turns.parquet` (identifier_set, since, until, person_id: whose it is at that time, both ends included) and
+    `canonical/candidates.parquet` (identifier_set, person_id, within: whose it may be, if it is about what that person
+    was about within so many µs).
 
     Raises:
         ConfigError: the file of decisions is damaged.
@@ -60,6 +67,7 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
         _name_persons(connection, made)
         took_turns = _turns(connection, evidence, made, project)
         _write_sets(connection, staging, evidence, made, took_turns)
+        _write_candidates(connection, staging, evidence, made, project)
         staging.write("identities", _identities(connection, evidence, made))
         before = lake.current()
         staging.write(
@@ -173,6 +181,35 @@ def _write_sets(
                  FROM turn_sets s JOIN set_numbers n USING (set_number) JOIN turns t USING (node) JOIN persons p USING (person))
            TO $path (FORMAT parquet, COMPRESSION zstd)""",
         {"path": str(folder / "turns.parquet")},
+    )
+
+
+def _write_candidates(
+    connection: duckdb.DuckDBPyConnection, staging: Staging, evidence: Evidence, made: Assignment, project: Project
+) -> None:
+    """Who holds the most trusted identifier of a set that is nobody's, for types with `same_topic_within`."""
+    ordered = [kind.same_topic_within for _, kind in ordered_types(project.file.identifiers)]
+    within = np.array([int(w.total_seconds() * MICROSECONDS) if w else 0 for w in ordered] or [0], np.int64)
+    held = evidence.set_of_member()
+    shared = (made.status[evidence.member] == SHARED) | (made.status[evidence.member] == IN_TURN)
+    mine = np.flatnonzero(shared & (within[evidence.kind[evidence.member]] > 0))
+    known = made.set_person[held[mine]] >= 0
+    first = np.r_[True, held[mine][1:] != held[mine][:-1]] if len(mine) else np.empty(0, np.bool_)
+    asked = mine[first & ~known]
+    node = evidence.member
+    connection.register("holdings", pa.table({"node": node[mine[known]], "person": made.set_person[held[mine[known]]]}))
+    connection.register(
+        "asked",
+        pa.table({"set_number": held[asked], "node": node[asked], "within": within[evidence.kind[node[asked]]]}),
+    )
+    connection.execute(
+        """COPY (WITH holders AS (
+                     SELECT node, person, count(*) OVER (PARTITION BY node) AS persons
+                     FROM (SELECT DISTINCT node, person FROM holdings))
+                 SELECT n.identifier_set, p.person_id, a.within
+                 FROM asked a JOIN holders h USING (node) JOIN set_numbers n USING (set_number) JOIN persons p USING (person)
+                 WHERE h.persons <= $most) TO $path (FORMAT parquet, COMPRESSION zstd)""",
+        {"most": MOST_HOLDERS, "path": str(staging.work("canonical") / "candidates.parquet")},
     )
 
 

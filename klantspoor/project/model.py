@@ -157,6 +157,11 @@ class IdentifierType(Strict):
         description="whose one that several persons had in turn is between two of them: nobody's, the next one's, or"
         " still the previous one's",
     )
+    same_topic_within: Duration | None = Field(
+        default=None,
+        description="an event known by a shared one alone is that holder's who had an event of the same topic this close to"
+        " it, if only one of them had; default: such events are nobody's",
+    )
 
 
 class Limits(Strict):

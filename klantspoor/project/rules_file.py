@@ -47,6 +47,10 @@ def _identifier(name: str, kind: IdentifierType) -> Iterator[Problem]:
     if kind.country is not None and kind.country not in _countries():
         yield unknown(FILE, f"{place}.country", "is no country with telephone numbers", kind.country, set(_countries()))
     limit, is_split = kind.at_most_persons, kind.when_shared == "split"
+    if kind.same_topic_within is not None and limit is None and not kind.at_most:
+        hint = "without a limit none of them counts as shared"
+        expected = "at_most_persons or at_most beside it"
+        yield Problem(FILE, f"{place}.same_topic_within", "needs a limit", expected=expected, hint=hint)
     if not is_split and kind.between == "nobody":
         return
     if limit is None or limit.most > 1:
