@@ -16,7 +16,7 @@ from klantspoor.lake import Version
 
 
 def person_aliases(connection: duckdb.DuckDBPyConnection, as_of: datetime, before: Version | None) -> pa.Table:
-    """The table, from the version before and the tables `nodes`, `types`, `labels` and `persons` on the connection."""
+    """The table, from the version before and the tables `nodes`, `types` and `persons` on the connection."""
     if before is None:
         return TABLES["person_aliases"].schema.empty_table()
     with before.connect() as reader:
@@ -32,12 +32,12 @@ def person_aliases(connection: duckdb.DuckDBPyConnection, as_of: datetime, befor
     table = connection.sql(
         """WITH anchors AS (
                SELECT substr(sha256('person' || chr(31) || t.identifier_type || chr(31) || n.identifier), 1, 16)
-                      AS former_person_id, n.node
+                      AS former_person_id, n.person
                FROM nodes n JOIN types t USING (kind)),
            now AS (
                SELECT f.former_person_id, p.person_id
                FROM former f JOIN anchors a USING (former_person_id)
-               JOIN labels l USING (node) LEFT JOIN persons p ON p.person = l.person)
+               LEFT JOIN persons p USING (person))
            SELECT n.former_person_id, n.person_id,
                   CASE WHEN k.person_id IS NOT DISTINCT FROM n.person_id AND k.since IS NOT NULL THEN k.since
                        ELSE $as_of::TIMESTAMPTZ END AS since,

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from klantspoor.dictionary import TABLES
-from klantspoor.identity.evidence import Evidence, ordered_types
-from klantspoor.identity.kernel import Assignment, Capped
+from klantspoor.identity.carried import FORBIDDEN, UNIQUE
+from klantspoor.identity.encode import GUARDS, kinds
+from klantspoor.identity.evidence import Extra, ordered_types
+from klantspoor.identity.memory import Memory
 from klantspoor.lake import Version
-from klantspoor.project.model import IdentifierType
+from klantspoor.project.model import Cap, IdentifierType
 
 _LISTS = """
 SELECT g.node, NULL::BIGINT AS other, g.guard, 'is nobody''s' AS decision,
@@ -27,21 +30,26 @@ FROM guarded g
 
 def identity_audit(
     connection: duckdb.DuckDBPyConnection,
-    evidence: Evidence,
-    made: Assignment,
+    memory: Memory,
+    forced: Extra,
     types: dict[str, IdentifierType],
     as_of: datetime,
     before: Version | None,
 ) -> pa.Table:
-    """The table, from the guards' decisions and the tables `guarded`, `nodes` and `types` on the connection.
+    """The table, from what the memory holds of the guards' decisions, and the tables `nodes` and `types` on the connection.
 
-    A decision that the version before knows too keeps the night in which it was first taken.
+    A decision that the version before knows too keeps the night in which it was first taken. `forced` are a steward's
+    pairs.
     """
-    rows = [*_caps(evidence, made, types), *_links(evidence, made)]
+    rows = [*_caps(memory, types), *_links(memory, forced, types)]
     names = ("node", "other", "guard", "decision", "reason")
-    kinds = (pa.int64(), pa.int64(), pa.string(), pa.string(), pa.string())
-    columns = {n: pa.array([row[i] for row in rows], kinds[i]) for i, n in enumerate(names)}
+    form = (pa.int64(), pa.int64(), pa.string(), pa.string(), pa.string())
+    columns = {n: pa.array([row[i] for row in rows], form[i]) for i, n in enumerate(names)}
     connection.register("decided", pa.table(columns))
+    guard = memory.columns.read("guard")
+    guarded = np.flatnonzero(guard)
+    by = pa.DictionaryArray.from_arrays(pa.array(guard[guarded] - np.int8(1)), pa.array(GUARDS))
+    connection.register("guarded", pa.table({"node": guarded, "guard": by.cast(pa.string())}))
     connection.execute(
         f"CREATE TEMP TABLE decisions AS SELECT DISTINCT * FROM ({_LISTS} UNION ALL SELECT * FROM decided)"
     )
@@ -76,21 +84,25 @@ def _earlier_decisions(connection: duckdb.DuckDBPyConnection, before: Version | 
 Row = tuple[int, int | None, str, str, str]
 
 
-def _caps(evidence: Evidence, made: Assignment, types: dict[str, IdentifierType]) -> Iterator[Row]:
-    ordered = ordered_types(types)
-    for one in made.capped:
-        decision = "is each person's in turn" if one.in_turn else "links nobody, is nobody's"
-        yield one.node, None, one.guard, decision, _counted(one, ordered[evidence.kind[one.node]][1])
+def _caps(memory: Memory, types: dict[str, IdentifierType]) -> Iterator[Row]:
+    ordered, columns = ordered_types(types), memory.columns
+    node = columns.read("capped_node")
+    kind = kinds(columns.read("key")[node]).tolist()
+    told = [columns.read(f"capped_{name}").tolist() for name in ("other", "total", "most", "in_turn")]
+    for one, of, other, total, most, in_turn in zip(node.tolist(), kind, *told, strict=True):
+        rule, name = ordered[of][1], None if other < 0 else ordered[other][0]
+        cap = rule.at_most_persons if name is None else rule.at_most[name]
+        assert cap is not None  # noqa: S101 - it decided
+        decision = "is each person's in turn" if in_turn else "links nobody, is nobody's"
+        yield one, None, "at_most_persons" if name is None else "at_most", decision, _counted(cap, name, total, most)
 
 
-def _counted(one: Capped, kind: IdentifierType) -> str:
-    cap = kind.at_most_persons if one.other is None else kind.at_most[one.other]
-    assert cap is not None  # noqa: S101 - it decided
-    what = "persons" if one.other is None else f"identifiers of type {one.other}"
+def _counted(cap: Cap, other: str | None, total: int, most: int) -> str:
+    what = "persons" if other is None else f"identifiers of type {other}"
     allowed = f"at most {cap.most}" + (f" in {_days(cap.within)}" if cap.within else "")
-    if cap.within and one.most <= cap.most:
-        return f"seen with {one.total} {what}, one after another; {allowed}"
-    return f"seen with {one.most} {what}{' in one stretch of time' if cap.within else ''}, {allowed}"
+    if cap.within and most <= cap.most:
+        return f"seen with {total} {what}, one after another; {allowed}"
+    return f"seen with {most} {what}{' in one stretch of time' if cap.within else ''}, {allowed}"
 
 
 def _days(time: timedelta) -> str:
@@ -98,17 +110,19 @@ def _days(time: timedelta) -> str:
     return f"{days:g} day{'' if days == 1 else 's'}"
 
 
-def _links(evidence: Evidence, made: Assignment) -> Iterator[Row]:
-    left_out = "link left out"
-    for refused in made.refused:
-        for u, v, name in zip(refused.u.tolist(), refused.v.tolist(), refused.name, strict=True):
-            rule, _, detail = name.partition(" ")
-            if rule == "one_per_person":
-                yield v, u, rule, left_out, f"it would give one person two identifiers of type {detail}"
-            elif rule == "forbidden":
-                yield v, u, rule, left_out, "it would join two identifiers that a steward keeps apart"
-            else:
-                yield v, u, rule, left_out, "it would make one person of two"
-    for position in made.unmet:
-        u, v = sorted((int(evidence.forced.left[position]), int(evidence.forced.right[position])))
+def _links(memory: Memory, forced: Extra, types: dict[str, IdentifierType]) -> Iterator[Row]:
+    left_out, ordered, columns = "link left out", ordered_types(types), memory.columns
+    told = (columns.read(f"refused_{name}").tolist() for name in ("node", "other", "rule"))
+    for u, v, rule in zip(*told, strict=True):
+        if rule >= UNIQUE:
+            detail = ordered[rule - UNIQUE][0]
+            yield v, u, "one_per_person", left_out, f"it would give one person two identifiers of type {detail}"
+        elif rule == FORBIDDEN:
+            yield v, u, "forbidden", left_out, "it would join two identifiers that a steward keeps apart"
+        else:
+            yield v, u, "at_most_persons", left_out, "it would make one person of two"
+    person, key = columns.read("person"), columns.read("key")
+    unmet = np.flatnonzero((person[forced.left] < 0) | (person[forced.right] < 0))
+    for left, right in zip(forced.left[unmet].tolist(), forced.right[unmet].tolist(), strict=True):
+        u, v = sorted((left, right), key=lambda node: bytes(key[node]))
         yield v, u, "steward", left_out, "a steward joins them, but one of them is nobody's"

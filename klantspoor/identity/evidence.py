@@ -50,6 +50,7 @@ class Evidence:
         start: (m + 1) where each set's members begin; `member`: (start[m]) nodes, ascending within a set.
         observed: (k) a set; `first`, `last`: (k) when it was first and last seen that day, in µs since 1970 UTC.
         forced, forbidden: a steward's pairs; `fuzzy`: pairs of records that are probably one person's.
+        settled: (n) whether `at_most` is known to have made it shared, by more evidence than this; none: of no node.
     """
 
     kind: npt.NDArray[np.int16]
@@ -63,6 +64,7 @@ class Evidence:
     forced: Extra = field(default_factory=Extra.none)
     forbidden: Extra = field(default_factory=Extra.none)
     fuzzy: Extra = field(default_factory=Extra.none)
+    settled: Mask | None = None
 
     @property
     def nodes(self) -> int:

@@ -64,6 +64,11 @@ def assign(evidence: Evidence, types: dict[str, IdentifierType]) -> Assignment:
     return _Resolution(evidence, types).run()
 
 
+def counted(evidence: Evidence, types: dict[str, IdentifierType]) -> list[Capped]:
+    """What `at_most` decides of the nodes that are not settled, and nothing else."""
+    return _Resolution(evidence, types).caps()
+
+
 @dataclass(frozen=True, slots=True)
 class _Sighted:
     """Where identifiers of one type were seen (n): `node`, in which `set`, and its most trusted linked one, `hub` (-1: none)."""
@@ -92,7 +97,10 @@ class _Resolution:
         if self._evidence.nodes == 0:
             made.set_person = np.full(self._evidence.sets, -1, np.int64)
             return made
-        self._cap()
+        made.capped += self.caps()
+        made.status[[one.node for one in made.capped]] = SHARED
+        if self._evidence.settled is not None:
+            made.status[self._evidence.settled] = SHARED
         self._link([number for number, (_, kind) in enumerate(self._types) if kind.at_most_persons is None])
         for number, (_, kind) in enumerate(self._types):
             if kind.at_most_persons is not None:
@@ -106,7 +114,7 @@ class _Resolution:
 
     # --- guards
 
-    def _cap(self) -> None:
+    def caps(self) -> list[Capped]:
         """`at_most`: what was seen with too many identifiers of another type is shared. All caps look at the same state."""
         found: list[Capped] = []
         for number, (_, kind) in enumerate(self._types):
@@ -114,13 +122,15 @@ class _Resolution:
                 pairs = self._beside(self._kinds(number), self._kinds(self._number[other]))
                 crowd = crowded(self._evidence, pairs, cap)
                 found += self._told(crowd, "at_most", other, in_turn=False)
-        self._made.capped += found
-        self._made.status[[one.node for one in found]] = SHARED
+        return found
 
     def _beside(self, these: Mask, those: Mask) -> Pairs:
-        """Every pair of an identifier of the types `these` and one of the types `those` in the same set."""
+        """Every pair of an unsettled identifier of the types `these` and one of the types `those` in the same set."""
         member, held = self._evidence.member, self._set
-        first = np.flatnonzero(self._fit(these)[member])
+        asked = self._fit(these)
+        if self._evidence.settled is not None:
+            asked &= ~self._evidence.settled
+        first = np.flatnonzero(asked[member])
         second = np.flatnonzero(self._fit(those)[member])
         other_set, other = held[second], member[second]
         begin = np.searchsorted(other_set, held[first])

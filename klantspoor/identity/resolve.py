@@ -1,35 +1,37 @@
 """The stage `identity`: from the ledger's evidence to who is who, as tables and for the stages after it.
 
-What is decided is in `klantspoor.identity.kernel`; here it is asked, named and written down.
+What is decided is in `klantspoor.identity.kernel`, of which evidence tonight in `klantspoor.identity.carried`; here it is
+asked and written down.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from klantspoor.dictionary import TABLES
-from klantspoor.errors import LakeError
 from klantspoor.identity.aliases import person_aliases
 from klantspoor.identity.audit import identity_audit
-from klantspoor.identity.decisions import in_force, read_decisions
-from klantspoor.identity.encode import encode, ledger_files
-from klantspoor.identity.evidence import Evidence, ordered_types
-from klantspoor.identity.guards import MICROSECONDS
-from klantspoor.identity.kernel import GUARDED, IN_TURN, PERSONS, SHARED, Assignment, assign
-from klantspoor.identity.turns import RULES, Turns, turns
+from klantspoor.identity.carried import BY_LIST, OF_PERSONS, SETTLED, TURNS, Anew, Pairs, decide, replace_rows
+from klantspoor.identity.columns import Column
+from klantspoor.identity.decisions import Decision, in_force, read_decisions
+from klantspoor.identity.encode import ledger_files
+from klantspoor.identity.evidence import Extra, ordered_types
+from klantspoor.identity.kernel import IN_TURN
+from klantspoor.identity.memory import Memory, made_of
+from klantspoor.identity.turns import RULES, turns
+from klantspoor.identity.written import identities, name_persons, write_candidates, write_sets
 from klantspoor.intake.evidence import linkage_evidence
 from klantspoor.lake import Lake, Staging, Version
 from klantspoor.lake.connection import limited
-from klantspoor.project.model import Project
+from klantspoor.project.model import IdentifierType, Project
 
-
-MOST_HOLDERS = 8
-"""What more persons share is no household's: what an event is about does not tell whose it is."""
+Weights = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +56,51 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
     `canonical/candidates.parquet` (identifier_set, person_id, within: whose it may be, if it is about what that person
     was about within so many µs).
 
+    What it decided is kept in the lake's `state/identity`, so that the next night decides only what is new; the outcome
+    is the same without it.
+
     Raises:
         ConfigError: the file of decisions is damaged.
         LakeError: where two persons would get one id (as good as impossible: 64 bits of a keyed hash).
     """
     types = project.file.identifiers
-    files = ledger_files(lake.root)
     decisions = in_force(read_decisions(Path(project.root)))
     with limited(project.file.limits.memory_mb, staging.work("scratch")) as connection:
-        evidence = encode(connection, files, staging.work("scratch"), types, decisions, linkage_evidence(lake.root))
-        made = assign(evidence, types)
-        _name_persons(connection, made)
-        took_turns = _turns(connection, evidence, made, project)
-        _write_sets(connection, staging, evidence, made, took_turns)
-        _write_candidates(connection, staging, evidence, made, project)
-        staging.write("identities", _identities(connection, evidence, made))
-        before = lake.current()
-        staging.write(
-            "identity_audit", identity_audit(connection, evidence, made, types, staging.as_of, _earlier(before))
-        )
-        staging.write("person_aliases", person_aliases(connection, staging.as_of, _earlier(before)))
-    return IdentityReport(
-        identifiers=evidence.nodes,
-        persons=len(made.anchor),
-        guarded=int((made.status == GUARDED).sum()),
-        shared=int((made.status == SHARED).sum()),
-        in_turn=int((made.status == IN_TURN).sum()),
-        links_left_out=sum(len(refused.u) for refused in made.refused),
-        largest=int(np.bincount(made.label[made.status == PERSONS]).max(initial=0)),
-    )
+        memory = update(connection, lake.root, staging.work("scratch"), types, decisions)
+        name_persons(connection, memory, types)
+        write_sets(connection, memory, staging.work("canonical"))
+        write_candidates(connection, memory, types, staging.work("canonical"))
+        staging.write("identities", identities(connection, memory))
+        before = _earlier(lake.current())
+        forced = pairs_of(memory, types, decisions, lake.root).forced
+        staging.write("identity_audit", identity_audit(connection, memory, forced, types, staging.as_of, before))
+        staging.write("person_aliases", person_aliases(connection, staging.as_of, before))
+    return _report(memory)
+
+
+def update(
+    connection: duckdb.DuckDBPyConnection,
+    lake_root: Path,
+    scratch: Path,
+    types: dict[str, IdentifierType],
+    decisions: Sequence[Decision],
+) -> Memory:
+    """The memory of a lake, brought up to date with its ledger: everything decided, nothing written but itself.
+
+    Args:
+        connection: to work on.
+        lake_root: the lake's folder.
+        scratch: for what is needed on the way.
+        types: the project's identifier types.
+        decisions: those in force.
+    """
+    files = ledger_files(lake_root)
+    memory = Memory(lake_root, files, made_of(lake_root, types, decisions))
+    tonight = memory.read(connection, scratch, types, decisions)
+    anew = decide(memory, tonight, pairs_of(memory, types, decisions, lake_root), types)
+    _turns(connection, memory, anew, files, types)
+    memory.commit()
+    return memory
 
 
 def _earlier(before: Version | None) -> Version | None:
@@ -90,159 +108,91 @@ def _earlier(before: Version | None) -> Version | None:
     return before if before is not None and before.has("person_aliases") else None
 
 
-def _name_persons(connection: duckdb.DuckDBPyConnection, made: Assignment) -> None:
-    """`persons` (person, node, person_id): the id is made from the anchor, so a merge keeps the oldest, and a rebuild all.
+def pairs_of(memory: Memory, types: dict[str, IdentifierType], decisions: Sequence[Decision], lake_root: Path) -> Pairs:
+    """A steward's pairs and those of the newest run of the linkage, of which both identifiers are known."""
+    fuzzy = linkage_evidence(lake_root)
 
-    The pseudonym is a keyed hash, and so is what is made from it.
+    def said(verb: str) -> Extra:
+        pairs = [(d.a, d.b) for d in decisions if d.verb == verb and d.b is not None]
+        return known(
+            pa.array([a.type for a, _ in pairs], pa.string()),
+            pa.array([a.identifier for a, _ in pairs], pa.string()),
+            pa.array([b.type for _, b in pairs], pa.string()),
+            pa.array([b.identifier for _, b in pairs], pa.string()),
+            np.zeros(len(pairs)),
+        )
 
-    Raises:
-        LakeError: where two would be the same.
-    """
-    connection.register(
-        "anchors", pa.table({"person": np.arange(len(made.anchor), dtype=np.int64), "node": made.anchor})
+    def known(left_type: pa.Array, left: pa.Array, right_type: pa.Array, right: pa.Array, weight: Weights) -> Extra:
+        one, other = memory.places(types, left_type, left), memory.places(types, right_type, right)
+        both = (one >= 0) & (other >= 0)
+        return Extra(one[both], other[both], weight[both])
+
+    left_type, left, right_type, right = (
+        fuzzy[name].combine_chunks() for name in ("left_type", "left", "right_type", "right")
     )
-    connection.execute(
-        """CREATE TEMP TABLE persons AS
-           SELECT a.person, a.node, substr(sha256('person' || chr(31) || t.identifier_type || chr(31) || n.identifier), 1, 16)
-                  AS person_id
-           FROM anchors a JOIN nodes n USING (node) JOIN types t USING (kind)"""
-    )
-    [(clash,)] = connection.execute("SELECT count(*) - count(DISTINCT person_id) FROM persons").fetchall()
-    if clash:
-        raise LakeError(f"{clash} persons would share their id with another; report this with the ledger's size")
+    likely = known(left_type, left, right_type, right, fuzzy["weight"].to_numpy())
+    return Pairs(said("force"), said("forbid"), likely)
 
 
-def _turns(connection: duckdb.DuckDBPyConnection, evidence: Evidence, made: Assignment, project: Project) -> Turns:
+def _turns(
+    connection: duckdb.DuckDBPyConnection,
+    memory: Memory,
+    anew: Anew,
+    files: pa.Table,
+    types: dict[str, IdentifierType],
+) -> None:
     """Whose the identifiers were that several persons had in turn, from every event that carried one and says whose it is."""
+    part, made, evidence = anew.part, anew.made, anew.part.evidence
     mine = np.flatnonzero(made.status[evidence.member] == IN_TURN)
     held = evidence.set_of_member()[mine]
     said = made.set_person[held] >= 0
-    connection.register(
-        "sightings",
-        pa.table(
-            {
-                "set_number": held[said],
-                "node": evidence.member[mine[said]],
-                "person": made.set_person[held[said]],
-            }
-        ),
-    )
-    connection.execute(
-        """CREATE TEMP TABLE sighted AS
-           SELECT n.identifier_set, s.node, s.person FROM sightings s JOIN set_numbers n USING (set_number)"""
-    )
-    [(sets,)] = connection.execute("SELECT count(*) FROM sighted").fetchall()
-    files = connection.execute(
-        """SELECT DISTINCT f.events FROM ledger_files f JOIN evidence e USING (sequence) SEMI JOIN sighted USING (identifier_set)
-           WHERE NOT f.is_reference ORDER BY ALL"""
-    ).fetchall()
+    held, node = held[said], evidence.member[mine[said]]
+    columns = memory.columns
+    number = columns.read("number")[part.sets[held]]
+    sighted = {"identifier_set": number, "node": node, "person": part.node[made.anchor[made.set_person[held]]]}
+    connection.register("sighted", pa.table({"set_number": held, **sighted}))
+    of_sighted = np.zeros(evidence.sets, np.bool_)
+    of_sighted[held] = True
+    seen = np.flatnonzero(of_sighted[evidence.observed])
+    sequence = columns.read("file")[part.seen[seen]]
+    listed = files["is_reference"].to_numpy()[np.searchsorted(files["sequence"].to_numpy(), sequence)]
+    on_list = seen[listed]
+    observed = {"first": evidence.first[on_list], "last": evidence.last[on_list]}
+    connection.register("on_list", pa.table({"set_number": evidence.observed[on_list], **observed}))
+    paths = files.filter(np.isin(files["sequence"].to_numpy(), sequence[~listed]))["events"].to_pylist()
     events = (
         """SELECT s.node, s.person, epoch_us(r.occurred_at) AS "at"
            FROM read_parquet($paths, union_by_name = true) r JOIN sighted s USING (identifier_set) UNION ALL"""
-        if sets and files
+        if paths
         else ""
     )
-    seen = connection.execute(
+    found = connection.execute(
         f"""SELECT DISTINCT node, "at", person FROM ({events}
-                SELECT s.node, s.person, unnest([epoch_us(e.first_seen), epoch_us(e.last_seen)]) AS "at"
-                FROM evidence e JOIN sighted s USING (identifier_set) JOIN ledger_files f USING (sequence)
-                WHERE f.is_reference)""",
-        {"paths": [path for (path,) in files]} if events else {},
+                SELECT s.node, s.person, unnest([o.first, o.last]) AS "at" FROM on_list o JOIN sighted s USING (set_number))""",
+        {"paths": paths} if paths else {},
     ).fetchnumpy()
-    rules = np.array([RULES[kind.between] for _, kind in ordered_types(project.file.identifiers)] or [0], np.int8)
-    node = seen["node"].astype(np.int64)
-    return turns(node, seen["at"].astype(np.int64), seen["person"].astype(np.int64), rules[evidence.kind[node]])
+    rules = np.array([RULES[kind.between] for _, kind in ordered_types(types)] or [0], np.int8)
+    at_node = found["node"].astype(np.int64)
+    took = turns(at_node, found["at"].astype(np.int64), found["person"].astype(np.int64), rules[evidence.kind[at_node]])
+    rows: dict[str, Column] = {
+        "node": part.node[took.node].astype(np.int32),
+        "person": took.person.astype(np.int32),
+        "since": took.since,
+        "until": took.until,
+    }
+    replace_rows(memory, "turn", anew.touched, rows)
 
 
-def _write_sets(
-    connection: duckdb.DuckDBPyConnection, staging: Staging, evidence: Evidence, made: Assignment, took: Turns
-) -> None:
-    """What the events need to know: the person of each set, or whose its most trusted identifier was when."""
-    folder = staging.work("canonical")
-    known = np.flatnonzero(made.set_person >= 0)
-    connection.register("known_sets", pa.table({"set_number": known, "person": made.set_person[known]}))
-    connection.execute(
-        """COPY (SELECT n.identifier_set, p.person_id FROM known_sets k JOIN set_numbers n USING (set_number)
-                 JOIN persons p USING (person)) TO $path (FORMAT parquet, COMPRESSION zstd)""",
-        {"path": str(folder / "sets.parquet")},
-    )
-    mine = np.flatnonzero(made.status[evidence.member] == IN_TURN)
-    held = evidence.set_of_member()[mine]
-    first = np.r_[True, held[1:] != held[:-1]] if len(held) else np.empty(0, np.bool_)
-    open_sets = first & (made.set_person[held] < 0)
-    connection.register(
-        "turn_sets", pa.table({"set_number": held[open_sets], "node": evidence.member[mine[open_sets]]})
-    )
-    connection.register(
-        "turns", pa.table({"node": took.node, "person": took.person, "since": took.since, "until": took.until})
-    )
-    connection.execute(
-        """COPY (SELECT n.identifier_set, t.since, t.until, p.person_id
-                 FROM turn_sets s JOIN set_numbers n USING (set_number) JOIN turns t USING (node) JOIN persons p USING (person))
-           TO $path (FORMAT parquet, COMPRESSION zstd)""",
-        {"path": str(folder / "turns.parquet")},
-    )
-
-
-def _write_candidates(
-    connection: duckdb.DuckDBPyConnection, staging: Staging, evidence: Evidence, made: Assignment, project: Project
-) -> None:
-    """Who holds the most trusted identifier of a set that is nobody's, for types with `same_topic_within`."""
-    ordered = [kind.same_topic_within for _, kind in ordered_types(project.file.identifiers)]
-    within = np.array([int(w.total_seconds() * MICROSECONDS) if w else 0 for w in ordered] or [0], np.int64)
-    held = evidence.set_of_member()
-    shared = (made.status[evidence.member] == SHARED) | (made.status[evidence.member] == IN_TURN)
-    mine = np.flatnonzero(shared & (within[evidence.kind[evidence.member]] > 0))
-    known = made.set_person[held[mine]] >= 0
-    first = np.r_[True, held[mine][1:] != held[mine][:-1]] if len(mine) else np.empty(0, np.bool_)
-    asked = mine[first & ~known]
-    node = evidence.member
-    connection.register("holdings", pa.table({"node": node[mine[known]], "person": made.set_person[held[mine[known]]]}))
-    connection.register(
-        "asked",
-        pa.table({"set_number": held[asked], "node": node[asked], "within": within[evidence.kind[node[asked]]]}),
-    )
-    connection.execute(
-        """COPY (WITH holders AS (
-                     SELECT node, person, count(*) OVER (PARTITION BY node) AS persons
-                     FROM (SELECT DISTINCT node, person FROM holdings))
-                 SELECT n.identifier_set, p.person_id, a.within
-                 FROM asked a JOIN holders h USING (node) JOIN set_numbers n USING (set_number) JOIN persons p USING (person)
-                 WHERE h.persons <= $most) TO $path (FORMAT parquet, COMPRESSION zstd)""",
-        {"most": MOST_HOLDERS, "path": str(staging.work("canonical") / "candidates.parquet")},
-    )
-
-
-def _identities(connection: duckdb.DuckDBPyConnection, evidence: Evidence, made: Assignment) -> pa.Table:
-    connection.register("labels", pa.table({"node": np.arange(evidence.nodes), "person": made.label}))
-    _seen(connection)
-    table = connection.sql(
-        """WITH held AS (
-               SELECT l.node, l.person, s.first AS since, s.last AS until,
-                      CASE WHEN l.node = p.node THEN 'anchor' ELSE 'linked' END AS rule
-               FROM labels l JOIN persons p USING (person) JOIN seen s ON s.node = l.node
-               UNION ALL
-               SELECT t.node, t.person, greatest(t.since, s.first), least(t.until, s.last), 'in_turn'
-               FROM turns t JOIN seen s USING (node) WHERE t.since <= s.last AND t.until >= s.first)
-           SELECT k.identifier_type, n.identifier, p.person_id, make_timestamptz(h.since) AS valid_from,
-                  make_timestamptz(h.until) AS valid_to, h.rule,
-                  s.rows || ' rows of ' || s.sources AS evidence
-           FROM held h JOIN nodes n USING (node) JOIN types k USING (kind) JOIN persons p USING (person)
-           JOIN seen s ON s.node = h.node
-           ORDER BY p.person_id, k.identifier_type, n.identifier, h.since"""
-    ).to_arrow_table()
-    return table.select(list(TABLES["identities"].names))
-
-
-def _seen(connection: duckdb.DuckDBPyConnection) -> None:
-    """`seen` (node, first, last, rows, sources): when and where each identifier was seen."""
-    connection.execute(
-        """CREATE TEMP TABLE seen AS
-           WITH sets AS (
-               SELECT s.set_number, epoch_us(min(e.first_seen)) AS first, epoch_us(max(e.last_seen)) AS last,
-                      sum(e.rows) AS rows, list_sort(list(DISTINCT e.source)) AS sources
-               FROM evidence e JOIN set_numbers s USING (identifier_set) GROUP BY s.set_number)
-           SELECT m.node, min(s.first) AS first, max(s.last) AS last, sum(s.rows)::BIGINT AS rows,
-                  array_to_string(list_sort(list_distinct(flatten(list(DISTINCT s.sources)))), ', ') AS sources
-           FROM members m JOIN sets s USING (set_number) GROUP BY m.node"""
+def _report(memory: Memory) -> IdentityReport:
+    columns = memory.columns
+    person = columns.read("person")
+    of_person = np.bincount(person[person >= 0])
+    return IdentityReport(
+        identifiers=len(person),
+        persons=int(np.count_nonzero(of_person)),
+        guarded=int((person == BY_LIST).sum()),
+        shared=int(((person == OF_PERSONS) | (person == SETTLED)).sum()),
+        in_turn=int((person == TURNS).sum()),
+        links_left_out=columns.rows("refused_node"),
+        largest=int(of_person.max(initial=0)),
     )
