@@ -27,7 +27,6 @@ from klantspoor.lake import Lake, Staging, Version
 from klantspoor.lake.connection import limited
 from klantspoor.project.model import Project
 
-
 MOST_HOLDERS = 8
 """What more persons share is no household's: what an event is about does not tell whose it is."""
 
