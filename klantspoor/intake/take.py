@@ -117,6 +117,7 @@ class _Intake:
             yield from (FileResult(r.source, r.file, "refused", detail=r.why) for r in refused)
         for file in sorted(files, key=lambda f: (f.landed_at, f.file, f.source)):
             yield self._take(file)
+        self._vault.sweep({file.path.name for file in self._ledger.files()})
 
     def _take(self, file: LandingFile) -> FileResult:
         began = time.perf_counter()
