@@ -21,7 +21,7 @@ from klantspoor.identity.encode import encode, ledger_files
 from klantspoor.identity.evidence import Evidence, ordered_types
 from klantspoor.identity.guards import MICROSECONDS
 from klantspoor.identity.kernel import GUARDED, IN_TURN, PERSONS, SHARED, Assignment, assign
-from klantspoor.identity.turns import RULES, Turns, turns
+from klantspoor.identity.turns import RULES, UNLIMITED, Turns, turns
 from klantspoor.intake.evidence import linkage_evidence
 from klantspoor.lake import Lake, Staging, Version
 from klantspoor.lake.connection import limited
@@ -148,9 +148,12 @@ def _turns(connection: duckdb.DuckDBPyConnection, evidence: Evidence, made: Assi
                 WHERE f.is_reference)""",
         {"paths": [path for (path,) in files]} if events else {},
     ).fetchnumpy()
-    rules = np.array([RULES[kind.between] for _, kind in ordered_types(project.file.identifiers)] or [0], np.int8)
-    node = seen["node"].astype(np.int64)
-    return turns(node, seen["at"].astype(np.int64), seen["person"].astype(np.int64), rules[evidence.kind[node]])
+    types = [kind for _, kind in ordered_types(project.file.identifiers)]
+    rule = np.array([RULES[kind.between] for kind in types] or [0], np.int8)
+    within = [kind.turn_within for kind in types]
+    reach = np.array([int(w.total_seconds() * MICROSECONDS) if w else UNLIMITED for w in within] or [0], np.int64)
+    node, at, person = (seen[name].astype(np.int64) for name in ("node", "at", "person"))
+    return turns(node, at, person, rule[evidence.kind[node]], reach[evidence.kind[node]])
 
 
 def _write_sets(

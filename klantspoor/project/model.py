@@ -157,6 +157,11 @@ class IdentifierType(Strict):
         description="whose one that several persons had in turn is between two of them: nobody's, the next one's, or"
         " still the previous one's",
     )
+    turn_within: Duration | None = Field(
+        default=None,
+        description="how far from a moment at which it was seen with a person one that several had in turn is still that"
+        " person's at most; default: however far",
+    )
     same_topic_within: Duration | None = Field(
         default=None,
         description="an event known by a shared one alone is that holder's who had an event of the same topic this close to"

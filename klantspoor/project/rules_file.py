@@ -51,16 +51,16 @@ def _identifier(name: str, kind: IdentifierType) -> Iterator[Problem]:
         hint = "without a limit none of them counts as shared"
         expected = "at_most_persons or at_most beside it"
         yield Problem(FILE, f"{place}.same_topic_within", "needs a limit", expected=expected, hint=hint)
-    if not is_split and kind.between == "nobody":
+    if not is_split and kind.between == "nobody" and kind.turn_within is None:
         return
+    key = "when_shared" if is_split else "between" if kind.between != "nobody" else "turn_within"
     if limit is None or limit.most > 1:
-        key = "when_shared" if is_split else "between"
         hint = "an identifier is divided among persons only where it is one person's at a time"
         yield Problem(FILE, f"{place}.{key}", "needs a limit", expected="at_most_persons: 1 beside it", hint=hint)
     elif not is_split and limit.within is None:
         hint = "without either, one that several persons had is nobody's at any time"
         expected = "when_shared: split, or at_most_persons with within"
-        yield Problem(FILE, f"{place}.between", "says nothing here", expected=expected, hint=hint)
+        yield Problem(FILE, f"{place}.{key}", "says nothing here", expected=expected, hint=hint)
 
 
 @lru_cache(maxsize=1)

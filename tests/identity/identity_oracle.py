@@ -205,21 +205,25 @@ class Count:
         )
 
 
-def whose(sightings: Sequence[tuple[int, object]], at: int, between: str) -> object | None:
+def whose(sightings: Sequence[tuple[int, object]], at: int, between: str, reach: float = float("inf")) -> object | None:
     """Whose an identifier is at a moment, by all (moment, person) in which it was seen with somebody."""
     at_moment: dict[int, set[object]] = {}
     for moment, person in sightings:
         at_moment.setdefault(moment, set()).add(person)
+    if len(at_moment.get(at, {None})) > 1:
+        return None  # two persons at this very moment
     moments = sorted(at_moment)
     before = [m for m in moments if m <= at]
     after = [m for m in moments if m >= at]
     previous = at_moment[before[-1]] if before else None
     following = at_moment[after[0]] if after else None
+    near_before = bool(before) and at - before[-1] <= reach
+    near_after = bool(after) and after[0] - at <= reach
     if previous is not None and previous == following and len(previous) == 1:
-        return next(iter(previous))
-    if at in at_moment:
-        return None  # two persons at this very moment
-    chosen = {"nobody": None, "next": following, "previous": previous}[between]
+        return next(iter(previous)) if near_before or near_after else None
+    chosen = {"nobody": None, "next": following if near_after else None, "previous": previous if near_before else None}[
+        between
+    ]
     return next(iter(chosen)) if chosen is not None and len(chosen) == 1 else None
 
 
