@@ -148,7 +148,7 @@ def _intake(connection: duckdb.DuckDBPyConnection, lake: Lake) -> pa.Table:
     records = [file.record for file in Ledger(lake.root).files()]
     fields = (
         "sequence", "source", "file", "content_hash", "landed_at", "file_status", "dialect", "rows_read", "rows_ignored",
-        "rows_reference", "rows_quarantined", "events_made", "times_resolved", "anonymous_events",
+        "rows_reference", "rows_quarantined", "rows_erased", "events_made", "times_resolved", "anonymous_events",
     )  # fmt: skip
     types = {"landed_at": pa.timestamp("us", tz="UTC")} | dict.fromkeys(
         ("source", "file", "content_hash", "file_status", "dialect"), pa.string()
@@ -159,9 +159,10 @@ def _intake(connection: duckdb.DuckDBPyConnection, lake: Lake) -> pa.Table:
     )
     connection.register("outcomes", row_outcomes(connection))
     table = connection.sql(
-        """SELECT r.* EXCLUDE (rows_ignored, rows_reference, rows_quarantined), rows_reference AS reference,
-                  rows_ignored AS ignored, rows_quarantined AS quarantined, coalesce(o.used, 0) AS used,
-                  coalesce(o.duplicates, 0) AS duplicates, coalesce(o.superseded, 0) AS superseded, 0::BIGINT AS erased
+        """SELECT r.* EXCLUDE (rows_ignored, rows_reference, rows_quarantined, rows_erased), rows_reference AS reference,
+                  rows_ignored AS ignored, rows_quarantined AS quarantined, rows_erased AS erased,
+                  coalesce(o.used, 0) AS used, coalesce(o.duplicates, 0) AS duplicates,
+                  coalesce(o.superseded, 0) AS superseded
            FROM records r LEFT JOIN outcomes o USING (sequence) ORDER BY sequence"""
     ).to_arrow_table()
     return table.select(list(TABLES["intake"].names))

@@ -20,6 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from klantspoor.dictionary import TABLES
 from klantspoor.errors import LakeError
 from klantspoor.intake.ledger import Ledger
+from klantspoor.intake.tombstones import read_tombstones
 from klantspoor.lake import Lake, Staging
 from klantspoor.lake.connection import limited
 from klantspoor.project.model import Project
@@ -63,6 +64,7 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
         _load_links(connection, files)
         _load_types(connection, project)
         _guard(connection)
+        _keep_shared(connection, lake)
         _number_nodes(connection)
         largest = _link(connection, project)
         _name_persons(connection)
@@ -153,6 +155,17 @@ def _guard(connection: duckdb.DuckDBPyConnection) -> None:
                   string_agg('seen with ' || found || ' identifiers of type ' || other || ', at most ' || most, '; '
                              ORDER BY other) AS reason
            FROM beside WHERE found > most GROUP BY ALL"""
+    )
+
+
+def _keep_shared(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Adds to `shared` what was so before somebody was forgotten: it may not become the only one's who is left."""
+    connection.register("kept", read_tombstones(lake.ledger).shared)
+    connection.execute(
+        """INSERT INTO shared
+           SELECT identifier_type, identifier, 'was shared before one of those who had it was forgotten'
+           FROM kept SEMI JOIN seen USING (identifier_type, identifier) ANTI JOIN shared USING (identifier_type, identifier)
+           WHERE how = 'shared'"""
     )
 
 

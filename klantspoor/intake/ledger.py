@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ import pyarrow.parquet as pq
 
 from klantspoor.errors import LakeError
 
+_FOLDER = re.compile(r"^\d{8,}-")
+"""Folders of files taken in begin with their sequence; what else lies in the ledger is no file."""
+_FRESH, _OLD = ".new-", ".old-"
 _INSTANT = pa.timestamp("us", tz="UTC")
 IDENTIFIERS = pa.list_(
     pa.field(
@@ -155,7 +159,7 @@ class Ledger:
         """
         if not self.folder.is_dir():
             return []
-        paths = sorted(p for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+        paths = sorted(p for p in self.folder.iterdir() if _FOLDER.match(p.name) and p.is_dir())
         return sorted((LedgerFile(p, _read_record(p)) for p in paths), key=lambda f: f.record.sequence)
 
     @contextmanager
@@ -175,9 +179,41 @@ class Ledger:
             yield
 
     def sweep(self) -> None:
-        """Removes folders that were never finished."""
+        """Removes what was never finished, and finishes the exchange of a folder that a crash cut short."""
         for leftover in self.folder.glob(".tmp-*"):
-            shutil.rmtree(leftover)
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        for fresh in self.folder.glob(f"{_FRESH}*"):
+            self._exchange(fresh)
+        for old in self.folder.glob(f"{_OLD}*"):
+            shutil.rmtree(old)
+
+    def replace(self, aside: Path, record: FileRecord) -> LedgerFile:
+        """Puts what `aside` holds in the place of the folder that the ledger has of this file, whole or not at all.
+
+        It is named as ready only when it is whole and on disk: whatever happens after that, `sweep` brings to its end.
+        """
+        self._complete(aside, record)
+        fresh = self.folder / f"{_FRESH}{_folder_name(record)}"
+        aside.rename(fresh)
+        _sync(self.folder)
+        return LedgerFile(self._exchange(fresh), record)
+
+    def _exchange(self, fresh: Path) -> Path:
+        final = self.folder / fresh.name.removeprefix(_FRESH)
+        old = self.folder / f"{_OLD}{final.name}"
+        if final.exists():
+            final.rename(old)
+        fresh.rename(final)
+        _sync(self.folder)
+        if old.exists():
+            shutil.rmtree(old)
+        return final
+
+    def _complete(self, aside: Path, record: FileRecord) -> None:
+        (aside / "file.json").write_text(record.to_json(), encoding="utf-8")
+        for part in aside.iterdir():
+            _sync(part)
+        _sync(aside)
 
     def new_folder(self, sequence: int) -> Path:
         """An empty folder aside, to be filled and then given to `add`."""
@@ -189,14 +225,15 @@ class Ledger:
 
     def add(self, aside: Path, record: FileRecord) -> LedgerFile:
         """Writes `file.json`, syncs all of `aside` and renames it into place, in that order."""
-        (aside / "file.json").write_text(record.to_json(), encoding="utf-8")
-        for part in aside.iterdir():
-            _sync(part)
-        _sync(aside)
-        final = self.folder / f"{record.sequence:08d}-{record.content_hash[:12]}"
+        self._complete(aside, record)
+        final = self.folder / _folder_name(record)
         aside.rename(final)
         _sync(self.folder)
         return LedgerFile(final, record)
+
+
+def _folder_name(record: FileRecord) -> str:
+    return f"{record.sequence:08d}-{record.content_hash[:12]}"
 
 
 def write_table(path: Path, table: pa.Table) -> None:

@@ -17,6 +17,7 @@ from klantspoor.intake.landing import Fingerprint, LandingFile, find, fingerprin
 from klantspoor.intake.ledger import FileRecord, Ledger
 from klantspoor.intake.pseudonyms import key_check
 from klantspoor.intake.reading import Counts, Reading, read_file
+from klantspoor.intake.tombstones import read_tombstones
 from klantspoor.project.key import load_key
 from klantspoor.project.model import Project
 
@@ -73,7 +74,7 @@ def take_in(
 
     Raises:
         ConfigError: the key for pseudonyms is not there, or is another than the ledger was made with.
-        LakeError: another process is taking files in, or the ledger cannot be read.
+        LakeError: another process is taking files in, or the ledger or its tombstones cannot be read.
         ValueError: `as_of` has no time zone.
     """
     if as_of.tzinfo is None:
@@ -99,6 +100,7 @@ class _Intake:
         if any(record.key_check != self._check for record in records):
             raise _other_key()
         self._known = {(record.source, record.content_hash): record for record in records}
+        self._tombstones = read_tombstones(ledger.folder)
         self._next = max((record.sequence for record in records), default=0) + 1
 
     def run(self, as_of: datetime) -> Iterator[FileResult]:
@@ -124,7 +126,8 @@ class _Intake:
             return FileResult(file.source, file.file, "known", known.sequence, detail=_why_known(known))
         self._progress(f"reading {file.source}: {file.file}")
         aside = self._ledger.new_folder(self._next)
-        reading = read_file(self._project, self._project.sources[file.source], file, self._key, aside)
+        source = self._project.sources[file.source]
+        reading = read_file(self._project, source, file, self._key, aside, self._tombstones)
         if _changed(file.path, before):
             self._ledger.sweep()
             return FileResult(
