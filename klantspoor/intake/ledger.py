@@ -182,7 +182,7 @@ class Ledger:
         """Removes what was never finished, and finishes the exchange of a folder that a crash cut short."""
         for leftover in self.folder.glob(".tmp-*"):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        for fresh in self.folder.glob(f"{_FRESH}*"):
+        for fresh in list(self.folder.glob(f"{_FRESH}*")):
             self._exchange(fresh)
         for old in self.folder.glob(f"{_OLD}*"):
             shutil.rmtree(old)

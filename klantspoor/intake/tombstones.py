@@ -43,7 +43,7 @@ SHARED_SCHEMA = pa.schema(
         pa.field("how", pa.string(), nullable=False),
     ]
 )
-"""`how` is shared (it links nobody) or in_turn (it is now one person's and now another's)."""
+"""`how` is shared (it links nobody), in_turn (it is now one person's and now another's) or blocked (by a steward)."""
 Micros = npt.NDArray[np.int64]
 
 

@@ -129,6 +129,11 @@ class Lake:
         current = self.current()
         return drop_due(self.root, current.name if current else "", now or datetime.now(UTC))
 
+    def due(self, names: Iterable[str]) -> datetime | None:
+        """The moment after which all of these versions may be removed; None where none of them is to go."""
+        noted = read_note(self.root)
+        return max((noted[name] for name in names if name in noted), default=None)
+
     def version_names(self) -> list[str]:
         """The names of the versions on disk, oldest first."""
         return [f"{number:06d}" for number in self._numbers()]

@@ -174,6 +174,10 @@ class ProjectFile(Strict):
     timezone: str = Field(description="IANA name, such as Europe/Amsterdam: months and opening hours are in it")
     lake: str = Field(default="lake", description="folder of the published tables, relative to the project")
     landing: str = Field(default="landing", description="folder in which source files arrive, relative to the project")
+    vault: str = Field(
+        default="vault",
+        description="folder of the fields that fuzzy comparison needs, relative to the project and outside the lake",
+    )
     nightly_at: Annotated[str, Field(pattern=r"^\d{2}:\d{2}$")] = Field(default="03:00", description="local time")
     calendar: Calendar | None = None
     pseudonym_key: KeySource

@@ -30,6 +30,7 @@ ROOMS = {
     "identity": {"errors", "dictionary", "project", "lake", "intake"},
     "journeys": {"errors", "dictionary", "project", "lake"},
     "events": {"errors", "dictionary", "project", "lake", "intake", "identity", "journeys"},
+    "forget": {"errors", "dictionary", "project", "lake", "intake", "identity"},
     "marts": {"errors", "dictionary", "project", "lake", "journeys"},
     "mining": {"errors", "dictionary", "project", "lake", "marts"},
     "page": {"errors", "dictionary", "project", "lake", "marts"},
