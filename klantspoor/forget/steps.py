@@ -1,7 +1,8 @@
-"""Forgetting, step by step: note the request, put up tombstones, clean the ledger and what lies beside it; then, when a
-version without the person is published, drop the older ones, search, and write the receipt.
+"""Forgetting, step by step, from the request to the receipt.
 
-Each step may be done again. What interrupts them leaves either nothing begun or a request that `resume_all` carries out.
+The request is noted, tombstones are put up, the ledger and what lies beside it are cleaned; then, when a version without
+the person is published, the older ones are dropped, everything is searched, and the receipt is written. Each step may be
+done again: what interrupts them leaves either nothing begun or a request that `resume_all` carries out.
 """
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ def _conclude(project: Project, lake: Lake, request: Request, now: datetime, els
         "versions_dropped": [name for name in request.versions if name not in waiting],
         "versions_waiting": waiting,
         "drop_after": until.isoformat() if until else None,
-        "scan": _told(project, lake, found),
+        "scan": _told(project, found),
     }
     if found.traces:
         _write(receipt, said)
@@ -218,7 +219,7 @@ def _said(request: Request) -> dict[str, Any]:
     }
 
 
-def _told(project: Project, lake: Lake, found: Scan) -> dict[str, Any]:
+def _told(project: Project, found: Scan) -> dict[str, Any]:
     return {
         "files_searched": found.files,
         "traces": [asdict(one) for one in found.traces],

@@ -64,9 +64,10 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
         _load_links(connection, files)
         _load_types(connection, project)
         _guard(connection)
-        _keep_shared(connection, lake)
+        connection.register("kept", read_tombstones(lake.ledger).shared)
         _number_nodes(connection)
         largest = _link(connection, project)
+        _keep_shared(connection)
         _name_persons(connection)
         clash = _one(connection, "SELECT count(*) - count(DISTINCT person_id) FROM persons")
         if clash:
@@ -158,9 +159,8 @@ def _guard(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _keep_shared(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+def _keep_shared(connection: duckdb.DuckDBPyConnection) -> None:
     """Adds to `shared` what was so before somebody was forgotten: it may not become the only one's who is left."""
-    connection.register("kept", read_tombstones(lake.ledger).shared)
     connection.execute(
         """INSERT INTO shared
            SELECT identifier_type, identifier, 'was shared before one of those who had it was forgotten'
@@ -176,6 +176,7 @@ def _number_nodes(connection: duckdb.DuckDBPyConnection) -> None:
            SELECT row_number() OVER (ORDER BY t.priority, s.identifier_type, s.identifier) - 1 AS node,
                   s.identifier_type, s.identifier, s.sequence, s.first_seen, s.last_seen, s.rows, s.sources, t.priority
            FROM seen s JOIN types t USING (identifier_type) ANTI JOIN shared USING (identifier_type, identifier)
+           ANTI JOIN (SELECT * FROM kept WHERE how = 'shared') k USING (identifier_type, identifier)
            WHERE s.guard IS NULL"""
     )
 
