@@ -19,9 +19,12 @@ RETRY_SECONDS = 10
 )
 def ledger(night: Night) -> dg.MaterializeResult:
     """Take in what landed; a disk or network that fails is tried again, a mistake is not."""
+    from klantspoor.forget import resume_all
     from klantspoor.intake import take_in
 
     with step(night.staging, "ledger") as noted:
+        # Whoever is forgotten by half is forgotten before anything new is read.
+        resume_all(night.project, night.lake, staging=night.staging)
         try:
             report = take_in(night.project, night.lake.root, night.staging.as_of)
         except OSError as error:

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from klantspoor.cli import demo, explain, export, nightly, preview, project, query, tables
+from klantspoor.cli import demo, explain, export, forgetting, nightly, preview, project, query, tables
 from klantspoor.cli.context import tell_error, tell_problems
 from klantspoor.errors import ConfigError, KlantspoorError
 
@@ -85,5 +85,5 @@ def _options(
             stream.reconfigure(errors="replace")
 
 
-for _room in (project, demo, nightly, preview, tables, query, explain, export):
+for _room in (project, demo, nightly, preview, tables, query, explain, export, forgetting):
     _room.register(app)

@@ -191,19 +191,23 @@ class World:
             self.land(source, rows, name, landed + timedelta(minutes=number))
         return self
 
-    def night(self, as_of: datetime = FIRST + timedelta(hours=1)) -> Version:
-        """A whole night, but for its checks, models and pages."""
+    def night(self, as_of: datetime = FIRST + timedelta(hours=1), *, full: bool = False) -> Version:
+        """A night without its checks, models and pages; without `full` what is made from events is left empty too."""
         project, lake = self.project, self.lake
         with lake.open_run(f"night-{as_of:%Y%m%d%H%M}", as_of) as staging:
             resume_all(project, lake, staging=staging)
             take_in(project, lake.root, as_of)
             identity.resolve(project, lake, staging)
             events.build(project, lake, staging)
-            journeys.build(project, staging)
-            for table in TABLES.values():
-                if table.layer == "marts":
-                    marts.build(table.name, project, staging)
+            if full:
+                journeys.build(project, staging)
+                for table in TABLES.values():
+                    if table.layer == "marts":
+                        marts.build(table.name, project, staging)
             staging.write("runs", runs_table(staging, lake.current()))
+            for name in TABLES:
+                if not staging.has(name):
+                    staging.write(name, TABLES[name].schema.empty_table())
             return lake.publish(staging)
 
     def person(self, identifier_type: str, value: str) -> str:

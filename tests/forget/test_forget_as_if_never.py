@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
+
 from tests.forget.forget_world import FILES, REQUESTED, World, law_holds, make, read_ledger
 
 LATER = REQUESTED + timedelta(hours=15)
@@ -18,15 +19,15 @@ def differing(one: dict[str, pa.Table], other: dict[str, pa.Table]) -> list[str]
 
 def forgotten(root: Path, person: str = "anna@home.example") -> World:
     world = make(root)
-    world.night()
+    world.night(full=True)
     world.forget(world.person("email", person))
-    world.night(LATER)
+    world.night(LATER, full=True)
     return world
 
 
 def never(root: Path, person: str = "anna") -> World:
     world = make(root, skips=person)
-    world.night(LATER)
+    world.night(LATER, full=True)
     return world
 
 
@@ -58,9 +59,9 @@ def test_the_ledger_is_that_of_a_world_without_the_person(tmp_path: Path) -> Non
 def test_a_person_of_whom_all_is_known_leaves_an_empty_lake(tmp_path: Path) -> None:
     hers = {name: [row for row in rows if row[-1] == "anna"] for name, rows in FILES.items()}
     world = make(tmp_path, files=hers)
-    world.night()
+    world.night(full=True)
     world.forget(world.person("customer", "K1"))
-    world.night(LATER)
+    world.night(LATER, full=True)
     tables = world.tables()
     assert {name: len(table) for name, table in tables.items() if len(table) and name != "coverage"} == {}
     assert world.rows("SELECT sum(erased)::BIGINT AS n FROM intake") == [{"n": 1 + 4 + 2 + 3}]
@@ -83,14 +84,14 @@ def test_everybody_can_be_forgotten_one_after_the_other(tmp_path: Path) -> None:
 def test_a_housemate_is_untouched_though_nobody_else_is_left_at_the_telephone(tmp_path: Path) -> None:
     two = {name: [row for row in rows if row[-1] != "cas"] for name, rows in FILES.items()}
     world = make(tmp_path, files=two)
-    before = world.night(LATER)
+    before = world.night(LATER, full=True)
     ben, anna = world.person("customer", "K2"), world.person("customer", "K1")
     of_ben = {name: _of(world, name, ben) for name in ("events", "journeys", "touchpoints", "waits", "identities")}
     call = "SELECT event_id, person_id FROM events WHERE activity = 'complained' AND person_id IS NULL"
     anonymous = world.rows(call)
     assert len(anonymous) == 1
     world.forget(anna)
-    after = world.night(LATER)
+    after = world.night(LATER, full=True)
     assert after.name != before.name
     assert {name: _of(world, name, ben) for name in of_ben} == of_ben
     assert world.rows(call) == anonymous, "an unknown housemate's call does not become the other's"

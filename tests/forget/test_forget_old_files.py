@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from tests.forget.forget_world import (
     CALLS,
     CLIENTS,
