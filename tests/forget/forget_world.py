@@ -154,7 +154,7 @@ class World:
                 "title": name,
                 "files": [f"{name}*.csv"],
                 "reader": {"format": "csv"},
-                "not_personal": ["activity", "moment", "segment", "initiator", "ordered", "delivered"],
+                "not_personal": ["activity", "moment", "segment", "initiator", "ordered", "delivered", "note"],
                 "ignore_when": "who = 'skipped'",
                 **keys,
             }
