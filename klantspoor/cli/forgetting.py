@@ -101,7 +101,7 @@ def _confirm(version: Version, person: str) -> None:
                       (SELECT count(*) FROM journeys WHERE person_id = $person)""",
             {"person": person},
         ).fetchall()
-    say(f"Person {person}: {events:,} events, {journeys:,} journeys. Forgetting cannot be undone.")
+    say(f"Person {person}: {_many(events, 'event')}, {_many(journeys, 'journey')}. Forgetting cannot be undone.")
     if not sys.stdin.isatty():
         raise CommandError("Nobody can be asked whether it is meant: give --yes if it is. Nothing was touched.")
     if not typer.confirm("Forget this person?"):
@@ -118,7 +118,7 @@ def _tell_erased(request: Request, project: Project) -> None:
             f"Still in {project.file.landing}/, which Klantspoor never changes; remove these rows where you keep the files:"
         )
         for entry in request.landing[:_LISTED]:
-            say(f"  {entry['file']}: {entry['rows']:,} rows")
+            say(f"  {entry['file']}: {_many(entry['rows'], 'row')}")
         if len(request.landing) > _LISTED:
             say(f"  … and {len(request.landing) - _LISTED} more, in the receipt")
 
@@ -153,7 +153,7 @@ def _publish(project: Project, lake: Lake) -> None:
 def _tell(found: list[Progress]) -> None:
     for one in found:
         if one.scan is not None:
-            say(f"Searched: {one.scan.files:,} files; landing files are yours, and not searched.")
+            say(f"Searched: {_many(one.scan.files, 'file')}; landing files are yours, and not searched.")
         if one.state == "traces" and one.scan is not None:
             tell_error(f"Request {one.request}: something of the person is left in {len(one.scan.traces)} files:")
             for trace in one.scan.traces[:_LISTED]:
@@ -168,6 +168,10 @@ def _tell(found: list[Progress]) -> None:
             say(f"No trace is left. The receipt: {one.receipt}")
     if any(one.state == "traces" for one in found):
         raise typer.Exit(1)
+
+
+def _many(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _dagster() -> list[Path]:
