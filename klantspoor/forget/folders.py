@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -131,7 +130,7 @@ def rewrite(ledger: Ledger, seen: Look, request: Request, memory_mb: int, scratc
     if _write_events(file, seen, request, aside):
         _write_links(file, seen.sets, aside, memory_mb, scratch)
     else:
-        _write_reference_links(file, seen.sets, aside)
+        _write_reference_links(file, seen.sets, aside, memory_mb, scratch)
     _write_quarantine(file, seen, request, aside)
     ledger.replace(
         aside,
@@ -201,31 +200,29 @@ def _copy(reader: pa.RecordBatchReader, path: Path) -> None:
             writer.write_table(pa.Table.from_batches([batch]).cast(LINKS_SCHEMA))
 
 
-def _write_reference_links(file: LedgerFile, sets: Sets, aside: Path) -> None:
+def _write_reference_links(file: LedgerFile, sets: Sets, aside: Path, memory_mb: int, scratch: Path) -> None:
     """The links of a list that stay, and of other people's rows what is left of them."""
-    table = pq.read_table(file.links)
-    numbers = table["identifier_set"]
     touched = pa.array(sorted(sets.left), pa.uint64())
-    keep = table.filter(pc.invert(pc.is_in(numbers, value_set=touched)))
-    changed = [
-        row | {"identifier_set": set_number(held), "identifiers": _sorted(held)}
-        for row in table.filter(pc.is_in(numbers, value_set=touched)).to_pylist()
-        if row["identifier_set"] not in sets.dead and (held := sets.left[row["identifier_set"]])
-    ]
-    connection = duckdb.connect()
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("parts", pa.concat_tables([keep, pa.Table.from_pylist(changed, LINKS_SCHEMA)]))
+    changed = []
+    for batch in pq.ParquetFile(file.links).iter_batches(_BATCH):
+        for row in batch.filter(pc.is_in(batch.column("identifier_set"), value_set=touched)).to_pylist():
+            left = sets.left[row["identifier_set"]]
+            if row["identifier_set"] not in sets.dead and left:
+                changed.append(row | {"identifier_set": set_number(left), "identifiers": _sorted(left)})
+    with limited(memory_mb, scratch) as connection:
+        connection.register("touched", pa.table({"identifier_set": touched}))
+        connection.register("changed", pa.Table.from_pylist(changed, LINKS_SCHEMA))
         reader = connection.sql(
             """SELECT identifier_set, position, any_value(identifiers) AS identifiers, min(first_seen) AS first_seen,
                       max(last_seen) AS last_seen, sum(rows)::BIGINT AS rows,
                       arg_max(persona, last_seen) FILTER (persona IS NOT NULL) AS persona
-               FROM parts GROUP BY identifier_set, position, epoch_us(first_seen) // 86400000000
-               ORDER BY identifier_set, position, first_seen"""
+               FROM (SELECT * FROM read_parquet($links) ANTI JOIN touched USING (identifier_set)
+                     UNION ALL SELECT * FROM changed)
+               GROUP BY identifier_set, position, epoch_us(first_seen) // 86400000000
+               ORDER BY identifier_set, position, first_seen""",
+            params={"links": str(file.links)},
         ).to_arrow_reader(_BATCH)
         _copy(reader, aside / "links.parquet")
-    finally:
-        connection.close()
 
 
 def _write_quarantine(file: LedgerFile, seen: Look, request: Request, aside: Path) -> None:

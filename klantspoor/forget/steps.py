@@ -191,7 +191,7 @@ def _conclude(project: Project, lake: Lake, request: Request, now: datetime, els
 def _is_proved(receipt: Path) -> bool:
     """Whether the receipt tells already of a search that found nothing."""
     try:
-        return json.loads(receipt.read_text("utf-8"))["scan"]["traces"] == []
+        return bool(json.loads(receipt.read_text("utf-8"))["scan"]["traces"] == [])
     except (OSError, ValueError, KeyError):
         return False
 
