@@ -20,7 +20,7 @@ from klantspoor.project.model import Project
 from tests.forget.forget_world import CALLS, CLIENTS, ORDERS, REQUESTED, WEB, Row, World, law_holds, make, read_ledger
 
 LATER = REQUESTED + timedelta(hours=15)
-BEN = "b" * 16
+ANNA, BEN = "a" * 16, "b" * 16
 # Ben ordered, and is in a list, with Anna's address; the visit on the tablet is his by some better knowledge.
 ORDER: Row = ("B1", "1", "2026-03-07 10:00:00", "2026-03-08 10:00:00", "K2", "anna@home.example", "C1", "", "ben")
 BAD: Row = ("B2", "1", "sometime", "", "K2", "anna@home.example", "C1", "", "ben")
@@ -68,9 +68,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 def _of_ben(table: pa.Table, *pseudonyms: str) -> pa.Table:
+    """The persons with Ben apart from Anna; who were one until now."""
+    persons = table["person_id"].cast(pa.string())
     mine = pc.is_in(table["identifier"], value_set=pa.array(pseudonyms))
+    both = pc.is_in(persons, value_set=pc.unique(persons.filter(mine)))
     at = table.schema.get_field_index("person_id")
-    return table.set_column(at, "person_id", pc.if_else(mine, BEN, table["person_id"].cast(pa.string())))
+    return table.set_column(at, "person_id", pc.if_else(mine, BEN, pc.if_else(both, ANNA, persons)))
 
 
 def _pseudonyms(root: Path, *wanted: tuple[str, str]) -> list[str]:
