@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from klantspoor.dictionary import TABLES
 from klantspoor.identity.evidence import Evidence, ordered_types
-from klantspoor.identity.kernel import Assignment, Capped
+from klantspoor.identity.kernel import SHARED, Assignment, Capped
 from klantspoor.lake import Version
 from klantspoor.project.model import IdentifierType
 
@@ -37,7 +37,7 @@ def identity_audit(
 
     A decision that the version before knows too keeps the night in which it was first taken.
     """
-    rows = [*_caps(evidence, made, types), *_links(evidence, made)]
+    rows = [*_caps(evidence, made, types), *_links(evidence, made), *_still_shared(evidence, made)]
     names = ("node", "other", "guard", "decision", "reason")
     kinds = (pa.int64(), pa.int64(), pa.string(), pa.string(), pa.string())
     columns = {n: pa.array([row[i] for row in rows], kinds[i]) for i, n in enumerate(names)}
@@ -96,6 +96,12 @@ def _counted(one: Capped, kind: IdentifierType) -> str:
 def _days(time: timedelta) -> str:
     days = time.total_seconds() / 86400
     return f"{days:g} day{'' if days == 1 else 's'}"
+
+
+def _still_shared(evidence: Evidence, made: Assignment) -> Iterator[Row]:
+    for node in evidence.shared[made.status[evidence.shared] == SHARED].tolist():
+        reason = "was shared before one of those who had it was forgotten"
+        yield node, None, "at_most_persons", "links nobody, is nobody's", reason
 
 
 def _links(evidence: Evidence, made: Assignment) -> Iterator[Row]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from klantspoor.errors import LakeError
 from klantspoor.identity.decisions import Decision
-from klantspoor.identity.evidence import Evidence, Extra, ordered_types
+from klantspoor.identity.evidence import Evidence, Extra, Ints, ordered_types
 from klantspoor.intake.ledger import LINKS_SCHEMA, Ledger
 from klantspoor.project.model import IdentifierType
 
@@ -43,6 +43,7 @@ def encode(
     types: dict[str, IdentifierType],
     decisions: Sequence[Decision],
     fuzzy: pa.Table,
+    kept: pa.Table,
 ) -> Evidence:
     """The evidence of all files, with a steward's decisions and the pairs that the linkage of records found.
 
@@ -53,6 +54,7 @@ def encode(
         types: the project's identifier types; evidence of any other type is left out.
         decisions: those in force.
         fuzzy: left_type, left, right_type, right, weight.
+        kept: identifier_type, identifier, how: what a forgotten person had in common with others.
 
     Raises:
         LakeError: where two sets of identifiers have one number (as good as impossible).
@@ -83,7 +85,7 @@ def encode(
         )
     _nodes(connection, paths, types)
     _guards(connection, paths, decisions)
-    return _numbers(connection, decisions, fuzzy)
+    return _numbers(connection, decisions, fuzzy, kept)
 
 
 def _nodes(connection: duckdb.DuckDBPyConnection, paths: list[str], types: dict[str, IdentifierType]) -> None:
@@ -153,6 +155,7 @@ def _numbers(
     connection: duckdb.DuckDBPyConnection,
     decisions: Sequence[Decision],
     fuzzy: pa.Table,
+    kept: pa.Table,
 ) -> Evidence:
     kind = connection.execute("SELECT kind FROM nodes ORDER BY node").fetchnumpy()["kind"].astype(np.int16)
     [(sets,)] = connection.execute("SELECT count(*) FROM set_numbers").fetchall()
@@ -178,10 +181,22 @@ def _numbers(
         observed=seen["set_number"].astype(np.int64),
         first=seen["first"].astype(np.int64),
         last=seen["last"].astype(np.int64),
+        shared=_still_shared(connection, kept),
         forced=_pairs(connection, _decided(said["force"])),
         forbidden=_pairs(connection, _decided(said["forbid"])),
         fuzzy=_pairs(connection, fuzzy),
     )
+
+
+def _still_shared(connection: duckdb.DuckDBPyConnection, kept: pa.Table) -> Ints:
+    """Nodes that were shared before one of those who had them was forgotten: they may not become the others' now."""
+    connection.register("kept", kept)
+    found = connection.execute(
+        """SELECT n.node FROM kept k JOIN types t USING (identifier_type)
+           JOIN nodes n ON n.kind = t.kind AND n.identifier = k.identifier WHERE k.how = 'shared' ORDER BY n.node"""
+    ).fetchnumpy()
+    connection.unregister("kept")
+    return np.asarray(found["node"], np.int64)
 
 
 def _decided(decisions: Sequence[Decision]) -> pa.Table:

@@ -81,7 +81,9 @@ class _Resolution:
         self._types = ordered_types(types)
         self._number = {name: number for number, (name, _) in enumerate(self._types)}
         self._set = evidence.set_of_member()
-        status = np.where(evidence.guarded, GUARDED, PERSONS).astype(np.int8)
+        status = np.full(evidence.nodes, PERSONS, np.int8)
+        status[evidence.shared] = SHARED
+        status[evidence.guarded] = GUARDED
         self._made = Assignment(np.arange(evidence.nodes, dtype=np.int64), status)
         self._linked = np.zeros(len(self._types), np.bool_)
         # (m) the most trusted identifier of each set, as far as types have been linked; -1: none.

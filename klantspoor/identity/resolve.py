@@ -23,6 +23,7 @@ from klantspoor.identity.guards import MICROSECONDS
 from klantspoor.identity.kernel import GUARDED, IN_TURN, PERSONS, SHARED, Assignment, assign
 from klantspoor.identity.turns import RULES, UNLIMITED, Turns, turns
 from klantspoor.intake.evidence import linkage_evidence
+from klantspoor.intake.tombstones import read_tombstones
 from klantspoor.lake import Lake, Staging, Version
 from klantspoor.lake.connection import limited
 from klantspoor.project.model import Project
@@ -61,7 +62,10 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
     files = ledger_files(lake.root)
     decisions = in_force(read_decisions(Path(project.root)))
     with limited(project.file.limits.memory_mb, staging.work("scratch")) as connection:
-        evidence = encode(connection, files, staging.work("scratch"), types, decisions, linkage_evidence(lake.root))
+        evidence = encode(
+            connection, files, staging.work("scratch"), types, decisions, linkage_evidence(lake.root),
+            read_tombstones(lake.ledger).shared,
+        )  # fmt: skip
         made = assign(evidence, types)
         _name_persons(connection, made)
         took_turns = _turns(connection, evidence, made, project)
