@@ -30,8 +30,9 @@ class Request:
     `exclusive` are the identifiers that are this person's alone; only these get tombstones. `others` are other people's
     identifiers that stand in rows beside them, `shared` those that are nobody's alone (type, pseudonym, how). `events`
     are the ids of the person's events; `spared` are rows (sequence, row number, event id) that carry an exclusive
-    identifier and yet are somebody else's. `journeys` and `accounts` are only looked for. `counts` and `landing` are for
-    the receipt. `versions` are those that were on disk when the ledger had been cleaned at `erased_at`: these must go.
+    identifier and yet are somebody else's. `journeys` and `accounts` (those that were only theirs) go with the events, and
+    are looked for. `counts` and `landing` are for the receipt. `versions` are those that were on disk when the ledger had
+    been cleaned at `erased_at`: these must go.
     """
 
     id: str
