@@ -6,7 +6,7 @@ from data is shown in its pages, so every cell of a preview is escaped.
 
 import html
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import dagster as dg
@@ -52,8 +52,8 @@ def needs(staging: Staging, *tables: str) -> None:
         )
 
 
-def made(staging: Staging, *tables: str) -> Iterator[dg.MaterializeResult]:
-    """What a step made: rows, of marts the first few of them, and where columns come from."""
+def made(staging: Staging, *tables: str, facts: Mapping[str, int] | None = None) -> Iterator[dg.MaterializeResult]:
+    """What a step made: rows, of marts the first few of them, where columns come from; `facts` stand with the first."""
     with staging.connect() as connection:
         for name in tables:
             metadata: dict[str, object] = {
@@ -62,6 +62,8 @@ def made(staging: Staging, *tables: str) -> Iterator[dg.MaterializeResult]:
             }
             if not is_about_persons(name):
                 metadata["preview"] = dg.MetadataValue.md(preview(connection, name))
+            if facts and name == tables[0]:
+                metadata |= facts
             yield dg.MaterializeResult(asset_key=name, metadata=metadata)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from klantspoor.cli.asking import ask_identifiers
 from klantspoor.cli.context import CommandError, ProjectPath, current_version, note, open_project, say, tell_error
 from klantspoor.cli.nightly import require_checkout, start_night
 
@@ -64,12 +65,11 @@ def forget(
 
 
 def _begin(project: Project, lake: Lake, person: str | None, yes: bool) -> None:
-    from klantspoor.forget import find_person
     from klantspoor.forget import forget as erase
 
     require_checkout()
     version = current_version(project)
-    whom = find_person(version, person) if person is not None else _asked(project, version)
+    whom = _whom(project, version, person)
     if not yes:
         _confirm(version, whom)
     request = erase(project, lake, whom)
@@ -77,21 +77,16 @@ def _begin(project: Project, lake: Lake, person: str | None, yes: bool) -> None:
     _publish(project, lake)
 
 
-def _asked(project: Project, version: Version) -> str:
-    """The person with an identifier that is typed unseen, or that comes by standard input."""
+def _whom(project: Project, version: Version, person: str | None) -> str:
+    """The person of that id, or with an identifier that is typed unseen or comes by standard input."""
     from klantspoor.forget import person_with
+    from klantspoor.identity.known import find_person
 
-    if sys.stdin.isatty():
-        types = ", ".join(sorted(project.file.identifiers))
-        kind = typer.prompt(f"Type of identifier ({types})").strip()
-        value = typer.prompt("Identifier (not shown)", hide_input=True)
-    else:
-        kind, _, value = sys.stdin.readline().strip().partition(" ")
-    if not value.strip():
-        raise CommandError(
-            "Give the id of a person, or on standard input one line: the type of identifier, a space, its value."
-        )
-    return person_with(project, version, kind, value.strip())
+    if person is None:
+        [typed] = ask_identifiers(project, 1)
+        return person_with(version, typed.identifier)
+    with version.connect() as connection:
+        return find_person(connection, person).person_id
 
 
 def _confirm(version: Version, person: str) -> None:

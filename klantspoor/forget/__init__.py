@@ -1,6 +1,6 @@
 """Forgetting a person: erased from all that versions are made from, kept out by tombstones, proved by a search."""
 
-from klantspoor.forget.person import find_person, person_with
+from klantspoor.forget.person import person_with
 from klantspoor.forget.request import Request, pending
 from klantspoor.forget.scan import Needles, Scan, Trace, needles, scan
 from klantspoor.forget.steps import Progress, forget, resume_all
@@ -11,7 +11,6 @@ __all__ = [
     "Request",
     "Scan",
     "Trace",
-    "find_person",
     "forget",
     "needles",
     "pending",

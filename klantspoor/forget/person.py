@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,21 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from klantspoor.errors import LakeError, NotFoundError, did_you_mean
+from klantspoor.errors import LakeError, NotFoundError
 from klantspoor.forget.beside import clear_decisions, clear_linkage, clear_vault
 from klantspoor.forget.folders import look
 from klantspoor.forget.request import Identifier, Request, new_request
 from klantspoor.forget.sets import Held, lists_holding, of_sets
-from klantspoor.intake.identifiers import IdentifierMaker
+from klantspoor.identity.decisions import Identifier as Identified
+from klantspoor.identity.known import holders
 from klantspoor.intake.ledger import Ledger, LedgerFile
-from klantspoor.intake.pseudonyms import Pseudonymiser
-from klantspoor.intake.sandbox import shared_connection
 from klantspoor.lake import Lake, Version
-from klantspoor.project.key import load_key
 from klantspoor.project.model import Project
 
-_ID = re.compile(r"^[0-9a-f]{3,16}$")
-_LISTED = 5
 _BY_NUMBER = ("shared", "at_most", "at_most_persons", "one_per_person", "forbidden")
 """Guards that count how many have an identifier, or cut one link of it."""
 _FRESHER = (
@@ -35,68 +30,22 @@ _FRESHER = (
 )
 
 
-def find_person(version: Version, beginning: str) -> str:
-    """The one person whose id begins so (three hexadecimal digits at least).
+def person_with(version: Version, identifier: Identified) -> str:
+    """The person who has an identifier, given by its pseudonym.
 
     Raises:
-        NotFoundError: nobody's does, or several persons' do, or it is no id (which is then not repeated).
+        NotFoundError: nobody has it, or several persons had it in turn.
     """
-    text = beginning.strip()
-    if not _ID.match(text):
-        raise NotFoundError(
-            "That is not the id of a person: 3 to 16 hexadecimal digits, such as 3f9c. To name somebody by a customer"
-            " number or an address, leave the id out: it is asked for"
-        )
     with version.connect() as connection:
-        found = _column(
-            connection,
-            """SELECT DISTINCT person_id FROM identities WHERE starts_with(person_id, ?) ORDER BY 1 LIMIT ?""",
-            [text, _LISTED + 1],
-        )
-    if not found:
-        raise NotFoundError(f"No person has an id that begins with {text} in version {version.name}")
-    if len(found) > 1:
-        more = ", …" if len(found) > _LISTED else ""
-        raise NotFoundError(
-            f"{text} could be more than one person: {', '.join(found[:_LISTED])}{more}. Give more of it"
-        )
-    return found[0]
-
-
-def person_with(project: Project, version: Version, identifier_type: str, value: str) -> str:
-    """The person who has an identifier, given as it is written; it is pseudonymised and forgotten at once.
-
-    Raises:
-        NotFoundError: there is no such type, nobody has the identifier, or several persons had it in turn. The value is
-            never repeated.
-        ConfigError: the key for pseudonyms is not there.
-    """
-    types = project.file.identifiers
-    if identifier_type not in types:
-        hint = did_you_mean(identifier_type, set(types)) or f"There are: {', '.join(sorted(types))}."
-        # Not repeated: it may be the identifier itself.
-        raise NotFoundError(f"That is not a type of identifier of this project. {hint}")
-    con = shared_connection("tools", project.file.limits.memory_mb)
-    column = IdentifierMaker(con, Pseudonymiser(con, load_key(project)), types).column(
-        identifier_type, pa.array([value], pa.string())
-    )
-    pseudonym = column.pseudonyms[0].as_py()
-    if pseudonym is None:
-        raise NotFoundError(f"The {identifier_type} is empty")
-    with version.connect() as connection:
-        found = _column(
-            connection,
-            "SELECT DISTINCT person_id FROM identities WHERE identifier_type = ? AND identifier = ? ORDER BY 1",
-            [identifier_type, pseudonym],
-        )
+        found = sorted({one.person_id for one in holders(connection, identifier)})
     if not found:
         raise NotFoundError(
-            f"Nobody in version {version.name} has that {identifier_type}: it was never seen, or is shared or blocked and"
+            f"Nobody in version {version.name} has that {identifier.type}: it was never seen, or is shared or blocked and"
             " so nobody's. Try another identifier of the person"
         )
     if len(found) > 1:
         raise NotFoundError(
-            f"Several persons had that {identifier_type} in turn: {', '.join(found)}. Give the id of one"
+            f"Several persons had that {identifier.type} in turn: {', '.join(found)}. Give the id of one"
         )
     return found[0]
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from klantspoor.forget.request import Request
+from klantspoor.identity.ids import person_id
 
 _CHUNK = 1 << 20
 _BATCH = 65_536
@@ -98,8 +99,12 @@ class Needles:
 
 
 def needles(request: Request, spare: set[str] | None = None) -> Needles:
-    """What a request asks to be gone, but for the pseudonyms in `spare`: they came anew after it."""
-    texts = {request.person_id, *request.pseudonyms, *request.events, *request.accounts}
+    """What a request asks to be gone, but for the pseudonyms in `spare`: they came anew after it.
+
+    Any of the person's identifiers may once have been their anchor: the ids that it would give are looked for, too.
+    """
+    ids = {person_id(kind, pseudonym) for kind, pseudonym in request.exclusive if pseudonym not in (spare or set())}
+    texts = {request.person_id, *ids, *request.pseudonyms, *request.events, *request.accounts}
     return Needles(texts - (spare or set()))
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from klantspoor.dictionary import TABLES
 from klantspoor.identity.evidence import Evidence, ordered_types
-from klantspoor.identity.kernel import SHARED, Assignment, Capped
+from klantspoor.identity.kernel import Assignment, Capped
 from klantspoor.lake import Version
 from klantspoor.project.model import IdentifierType
 
@@ -37,7 +37,7 @@ def identity_audit(
 
     A decision that the version before knows too keeps the night in which it was first taken.
     """
-    rows = [*_caps(evidence, made, types), *_links(evidence, made), *_still_shared(evidence, made)]
+    rows = [*_caps(evidence, made, types), *_links(evidence, made), *_still_shared(made)]
     names = ("node", "other", "guard", "decision", "reason")
     kinds = (pa.int64(), pa.int64(), pa.string(), pa.string(), pa.string())
     columns = {n: pa.array([row[i] for row in rows], kinds[i]) for i, n in enumerate(names)}
@@ -98,8 +98,8 @@ def _days(time: timedelta) -> str:
     return f"{days:g} day{'' if days == 1 else 's'}"
 
 
-def _still_shared(evidence: Evidence, made: Assignment) -> Iterator[Row]:
-    for node in evidence.shared[made.status[evidence.shared] == SHARED].tolist():
+def _still_shared(made: Assignment) -> Iterator[Row]:
+    for node in made.kept:
         reason = "was shared before one of those who had it was forgotten"
         yield node, None, "at_most_persons", "links nobody, is nobody's", reason
 

@@ -42,6 +42,7 @@ class Assignment:
         anchor: (persons) the node that names each person: the one of the lowest sequence, then the most trusted.
         set_person: (m) the person of each set: that of its most trusted identifier that is a person's; -1: nobody.
         capped, refused: what the guards decided.
+        kept: nodes that are shared only because they were before somebody was forgotten.
         unmet: positions among the forced pairs of which an end is nobody's.
     """
 
@@ -51,6 +52,7 @@ class Assignment:
     set_person: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     capped: list[Capped] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
     unmet: list[int] = field(default_factory=list)
 
 
@@ -81,9 +83,7 @@ class _Resolution:
         self._types = ordered_types(types)
         self._number = {name: number for number, (name, _) in enumerate(self._types)}
         self._set = evidence.set_of_member()
-        status = np.full(evidence.nodes, PERSONS, np.int8)
-        status[evidence.shared] = SHARED
-        status[evidence.guarded] = GUARDED
+        status = np.where(evidence.guarded, GUARDED, PERSONS).astype(np.int8)
         self._made = Assignment(np.arange(evidence.nodes, dtype=np.int64), status)
         self._linked = np.zeros(len(self._types), np.bool_)
         # (m) the most trusted identifier of each set, as far as types have been linked; -1: none.
@@ -100,6 +100,7 @@ class _Resolution:
             if kind.at_most_persons is not None:
                 sighted = self._sighted(number)
                 self._cap_persons(sighted, kind)
+                self._keep_shared(self._kinds(number))
                 self._link([number], sighted)
         self._name()
         ends = (self._evidence.forced.left, self._evidence.forced.right)
@@ -118,6 +119,14 @@ class _Resolution:
                 found += self._told(crowd, "at_most", other, in_turn=False)
         self._made.capped += found
         self._made.status[[one.node for one in found]] = SHARED
+        self._keep_shared(np.array([kind.at_most_persons is None for _, kind in self._types], np.bool_))
+
+    def _keep_shared(self, kinds: Mask) -> None:
+        """What was shared before one of those who had it was forgotten stays so, if caps do not say so anyway."""
+        kept = self._evidence.shared
+        kept = kept[(self._made.status[kept] == PERSONS) & kinds[self._evidence.kind[kept]]]
+        self._made.status[kept] = SHARED
+        self._made.kept += kept.tolist()
 
     def _beside(self, these: Mask, those: Mask) -> Pairs:
         """Every pair of an identifier of the types `these` and one of the types `those` in the same set."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.forget.forget_world import World, read_ledger
+from klantspoor.intake.evidence import EVIDENCE_SCHEMA
+from tests.forget.forget_world import REQUESTED, World, read_ledger
 
 
 def plant(world: World, person: str) -> None:
@@ -61,10 +62,13 @@ def _linkage(path: Path, mine: list[tuple[str, str]], theirs: list[tuple[str, st
     pairs = [(mine[0], theirs[0]), (theirs[1], mine[1]), (theirs[0], theirs[1])]
     path.parent.mkdir(parents=True)
     rows = [
-        {"left_type": left[0], "left": left[1], "right_type": right[0], "right": right[1], "weight": 9.5}
+        {
+            "left_type": left[0], "left": left[1], "right_type": right[0], "right": right[1], "weight": 9.5,
+            "probability": 0.999, "agreed": ["city"], "differed": [], "found_at": REQUESTED,
+        }
         for left, right in pairs
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), path)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows, EVIDENCE_SCHEMA), path)
 
 
 def _decisions(path: Path, mine: list[tuple[str, str]], theirs: list[tuple[str, str]]) -> None:

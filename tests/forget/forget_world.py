@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from klantspoor import events, identity, journeys, marts
 from klantspoor.dictionary import TABLES
-from klantspoor.forget import Progress, Request, find_person, forget, needles, person_with, resume_all, scan
+from klantspoor.forget import Progress, Request, forget, needles, person_with, resume_all, scan
+from klantspoor.identity.typed import made_of
 from klantspoor.intake import Ledger, take_in
 from klantspoor.lake import Lake, Version, open_lake
 from klantspoor.lake.steps import runs_table
@@ -211,10 +212,10 @@ class World:
             return lake.publish(staging)
 
     def person(self, identifier_type: str, value: str) -> str:
-        return person_with(self.project, self.version, identifier_type, value)
+        return person_with(self.version, made_of(self.project, identifier_type, value).identifier)
 
     def forget(self, person: str, now: datetime = REQUESTED) -> Request:
-        self.request = forget(self.project, self.lake, find_person(self.version, person), now)
+        self.request = forget(self.project, self.lake, person, now)
         return self.request
 
     def resume(self, **given: Any) -> list[Progress]:

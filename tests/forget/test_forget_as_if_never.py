@@ -96,7 +96,9 @@ def test_a_housemate_is_untouched_though_nobody_else_is_left_at_the_telephone(tm
     assert {name: _of(world, name, ben) for name in of_ben} == of_ben
     assert world.rows(call) == anonymous, "an unknown housemate's call does not become the other's"
     guards = world.rows("SELECT guard, identifier_type FROM identity_audit WHERE reason LIKE '%forgotten%'")
-    assert {(row["guard"], row["identifier_type"]) for row in guards} == {("shared", "phone"), ("shared", "cookie")}
+    assert {(row["guard"], row["identifier_type"]) for row in guards} == {
+        ("at_most_persons", "phone"), ("at_most_persons", "cookie"),
+    }  # fmt: skip
 
 
 def _of(world: World, table: str, person: str) -> list[dict[str, object]]:

@@ -39,6 +39,7 @@ class World:
     rows: list[Row]
     kinds: dict[str, Kind]
     guarded: frozenset[Identifier] = frozenset()
+    kept: frozenset[Identifier] = frozenset()  # were shared before somebody was forgotten
     forced: Sequence[Pair] = ()
     forbidden: Sequence[Pair] = ()
     fuzzy: Sequence[tuple[Identifier, Identifier, float]] = ()
@@ -76,8 +77,8 @@ class Resolver:
     def run(self) -> Found:
         kinds = self.world.kinds
         over = {x for x in self.alive for other, cap in kinds[x[0]].at_most.items() if self.beside(x, other) > cap}
-        self.shared |= over
-        self.alive -= over
+        self.shared |= over | {one for one in self.world.kept & self.alive if kinds[one[0]].at_most_persons is None}
+        self.alive -= self.shared
         order = sorted(kinds, key=lambda name: (kinds[name].priority, name))
         self.link({name for name in order if kinds[name].at_most_persons is None})
         for name in order:
@@ -111,6 +112,7 @@ class Resolver:
                 self.shared.add(x)
             else:
                 self.in_turn.add(x)
+        self.shared |= {one for one in self.world.kept & self.alive - self.in_turn if one[0] == name}
         self.alive -= self.shared | self.in_turn
 
     def link(self, new: set[str]) -> None:

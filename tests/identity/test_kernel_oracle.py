@@ -43,6 +43,7 @@ def worlds(draw: st.DrawFn) -> World:
         rows,
         kinds,
         guarded=frozenset(draw(st.lists(one, max_size=1))),
+        kept=frozenset(draw(st.lists(one, max_size=1))),
         forced=draw(st.lists(pair, max_size=2)),
         forbidden=[p for p in draw(st.lists(pair, max_size=2)) if p[0] != p[1]],
         fuzzy=draw(st.lists(weighted, max_size=2)),
