@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from klantspoor.forget.request import Request
 from klantspoor.forget.sets import Held, Sets, is_theirs, lists_holding, rows_holding, set_number, sort_sets, without
+from klantspoor.intake.finish import content_sql
 from klantspoor.intake.ledger import IDENTIFIERS, LINKS_SCHEMA, QUARANTINE_SCHEMA, Ledger, LedgerFile
 from klantspoor.lake.connection import limited
 
@@ -149,15 +151,31 @@ def _write_events(file: LedgerFile, seen: Look, request: Request, aside: Path) -
     old = pa.array(sorted(seen.sets.left), pa.uint64())
     new = pa.array([set_number(seen.sets.left[number]) for number in sorted(seen.sets.left)], pa.uint64())
     source = pq.ParquetFile(file.events)
-    with pq.ParquetWriter(aside / "events.parquet", source.schema_arrow, compression="zstd") as writer:
+    with (
+        duckdb.connect() as connection,
+        pq.ParquetWriter(aside / "events.parquet", source.schema_arrow, compression="zstd") as writer,
+    ):
         for batch in source.iter_batches(_BATCH):
             mask = _theirs(batch, seen.sets, request, file.record.sequence)
             table = pa.Table.from_batches([batch]).filter(pa.array(~mask))
-            number = table.column("identifier_set")
-            number = pc.coalesce(new.take(pc.index_in(number, value_set=old)), number)
-            at = table.schema.get_field_index("identifier_set")
-            writer.write_table(table.set_column(at, table.schema.field(at), number))
+            place = pc.index_in(table.column("identifier_set"), value_set=old)
+            if place.null_count < len(place):
+                number = pc.coalesce(new.take(place), table.column("identifier_set"))
+                table = _said_anew(connection, _put(table, "identifier_set", number))
+            writer.write_table(table)
     return bool(source.metadata.num_rows)
+
+
+def _said_anew(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> pa.Table:
+    """Events (n) with the hash of what they say made anew: a row that is delivered again must be known for a duplicate."""
+    connection.register("batch", events)
+    made = connection.sql(f"SELECT {content_sql(events.schema)} AS content FROM batch").to_arrow_table()
+    return _put(events, "content", made.column("content"))
+
+
+def _put(table: pa.Table, name: str, values: pa.ChunkedArray) -> pa.Table:
+    at = table.schema.get_field_index(name)
+    return table.set_column(at, table.schema.field(at), values.cast(table.schema.field(at).type))
 
 
 def _write_links(file: LedgerFile, sets: Sets, aside: Path, memory_mb: int, scratch: Path) -> None:

@@ -1,6 +1,6 @@
 """Rows in which the forgotten person and somebody else meet: whoever's the row is, it goes or stays, and is stripped.
 
-Links that a guard cut, or a steward forbade, lead to such rows. Here the persons are told apart by hand.
+Links that a guard cut, or a steward forbade, lead to such rows.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 
-from klantspoor import events, identity
+from klantspoor import events
+from klantspoor.identity.decisions import append
+from klantspoor.identity.ids import person_id
+from klantspoor.identity.typed import made_of
 from klantspoor.lake import Lake, Staging
 from klantspoor.project.model import Project
 from tests.forget.forget_world import CALLS, CLIENTS, ORDERS, REQUESTED, WEB, Row, World, law_holds, make, read_ledger
 
 LATER = REQUESTED + timedelta(hours=15)
-ANNA, BEN = "a" * 16, "b" * 16
 # Ben ordered, and is in a list, with Anna's address; the visit on the tablet is his by some better knowledge.
 ORDER: Row = ("B1", "1", "2026-03-07 10:00:00", "2026-03-08 10:00:00", "K2", "anna@home.example", "C1", "", "ben")
 BAD: Row = ("B2", "1", "sometime", "", "K2", "anna@home.example", "C1", "", "ben")
@@ -37,59 +36,34 @@ VISIT = "SELECT * FROM events WHERE source = 'web' AND row_number = 7"
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = make(tmp_path / "world", files=FILES)
-    resolve, build = identity.resolve, events.build
-    [ben] = _pseudonyms(tmp_path / "ben", ("customer", "K2"))
-    [mail] = _pseudonyms(tmp_path / "mail", ("email", "ben@home.example"))
-
-    def apart(project: Project, lake: Lake, staging: Staging) -> None:
-        """As if a steward had told Ben and Anna apart."""
-        resolve(project, lake, staging)
-        path = staging.work("canonical") / "persons.parquet"
-        pq.write_table(_of_ben(pq.read_table(path), ben, mail), path)
-        with staging.connect() as connection:
-            staging.write("identities", _of_ben(connection.sql("SELECT * FROM identities").to_arrow_table(), ben, mail))
+    anna, ben = (made_of(made.project, "customer", number).identifier for number in ("K1", "K2"))
+    append(
+        Path(made.project.root), "forbid", anna, ben, who="a steward", why="they are two people", decided_at=REQUESTED
+    )
+    build = events.build
+    known_as = person_id(ben.type, ben.identifier)
 
     def known(project: Project, lake: Lake, staging: Staging) -> None:
         """As if the tablet had told whose the visit was."""
         build(project, lake, staging)
         with staging.connect() as connection:
             rows = connection.sql(
-                f"""SELECT * REPLACE (CASE WHEN source = 'web' AND row_number = 7 THEN '{BEN}' ELSE person_id END AS person_id)
-                    FROM events"""
+                f"""SELECT * REPLACE (CASE WHEN source = 'web' AND row_number = 7 THEN '{known_as}' ELSE person_id END
+                                      AS person_id) FROM events"""
             ).to_arrow_table()
         staging.write("events", rows)
 
     with monkeypatch.context() as patched:
-        patched.setattr(identity, "resolve", apart)
         patched.setattr(events, "build", known)
         made.night()
-    assert {row["person_id"] for row in made.rows(VISIT)} == {BEN}
+    assert made.person("customer", "K2") == known_as != made.person("customer", "K1")
+    assert {row["person_id"] for row in made.rows(VISIT)} == {known_as}
     yield made
 
 
-def _of_ben(table: pa.Table, *pseudonyms: str) -> pa.Table:
-    """The persons with Ben apart from Anna; who were one until now."""
-    persons = table["person_id"].cast(pa.string())
-    mine = pc.is_in(table["identifier"], value_set=pa.array(pseudonyms))
-    both = pc.is_in(persons, value_set=pc.unique(persons.filter(mine)))
-    at = table.schema.get_field_index("person_id")
-    return table.set_column(at, "person_id", pc.if_else(mine, BEN, pc.if_else(both, ANNA, persons)))
-
-
-def _pseudonyms(root: Path, *wanted: tuple[str, str]) -> list[str]:
-    """The pseudonyms of identifiers, from a world in which nobody else is."""
-    world = World(root)
-    found = []
-    for kind, value in wanted:
-        row = (value, "", "", "old", "x") if kind == "customer" else ("", value, "", "old", "x")
-        world.land("clients", [row])
-        world.night()
-        found += [row["identifier"] for row in world.rows("SELECT identifier FROM identities")]
-    return found
-
-
 def test_somebody_elses_rows_stay_without_the_persons_identifiers(world: World) -> None:
-    kept = world.rows(f"SELECT event_id FROM events WHERE person_id = '{BEN}' ORDER BY ALL")
+    before = world.person("customer", "K2")
+    kept = world.rows(f"SELECT event_id FROM events WHERE person_id = '{before}' ORDER BY ALL")
     request = world.forget(world.person("customer", "K1"))
     assert [(row, sequence) for sequence, row, _ in request.spared] == [(7, 4)]
     world.night(LATER)

@@ -216,7 +216,7 @@ def test_nothing_is_begun_that_cannot_be_done(tmp_path: Path, monkeypatch: pytes
 def test_nobody_is_found_by_what_is_nobodys(world: World) -> None:
     for kind, value, words in (
         ("phone", "0611111111", "Nobody"), ("email", "info@home.example", "Nobody"), ("e-mail", "x", "type"),
-        ("customer", "", "empty"), ("customer", "K999", "Nobody"),
+        ("customer", "", "Nothing was given"), ("customer", "K999", "Nobody"),
     ):  # fmt: skip
         with pytest.raises(NotFoundError, match=words) as told:
             world.person(kind, value)
