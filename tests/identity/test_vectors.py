@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import product
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from klantspoor.lake import Version
-from tests.identity.whole_world import Row, Shop, person_id, pseudonym, rows_of
+from tests.identity.whole_world import Row, Shop, person_id, pseudonym, tables_of
 
 # --- Adobe Customer Journey Analytics, "Field based stitching": all on 2023-05-12
 
@@ -34,7 +35,8 @@ KNOWN = {str(n): known for n, (_, _, _, known, _) in STITCHED.items()}
 REPLAYED = {str(n): replayed for n, (_, _, _, _, replayed) in STITCHED.items()}
 DEVICES = {"login": {"priority": 1}, "device": {"priority": 2}}
 PLAIN = [("login", "Bob"), ("device", "246"), ("device", "3579"), ("device", "81911")]
-#: Events that share their time come in any order: each pair the one way round or the other.
+#: Events that share their time come in any order: each pair the one way round or the other. Two of these hold each pair
+#: both ways; with KLANTSPOOR_EXAMPLES all are tried.
 ORDERS = [
     sorted(STITCHED, key=lambda n: (STITCHED[n][0], -n if STITCHED[n][0] in turned else n))
     for turned in (
@@ -54,7 +56,7 @@ def persons(version: Version) -> dict[str, str]:
     """person_id -> which identifier the person stands for in this version: their login, else their device."""
     named = {(kind, pseudonym(kind, value)): (kind, value) for kind, value in PLAIN}
     held: dict[str, list[tuple[str, str]]] = {}
-    for row in rows_of(version, "SELECT person_id, identifier_type, identifier FROM identities"):
+    for row in tables_of(version, "identities")["identities"]:
         held.setdefault(row["person_id"], []).append(named[row["identifier_type"], row["identifier"]])
     found = {}
     for person, identifiers in held.items():
@@ -64,7 +66,7 @@ def persons(version: Version) -> dict[str, str]:
 
 
 def of_events(version: Version, column: str) -> dict[str, Any]:
-    return {r["source_event_id"]: r[column] for r in rows_of(version, f"SELECT source_event_id, {column} FROM events")}
+    return {row["source_event_id"]: row[column] for row in tables_of(version, "events")["events"]}
 
 
 def night_by_night(shop: Shop, order: Sequence[int]) -> tuple[dict[str, str], Version]:
@@ -81,7 +83,11 @@ def night_by_night(shop: Shop, order: Sequence[int]) -> tuple[dict[str, str], Ve
     return known, version
 
 
-@pytest.mark.parametrize("order", ORDERS, ids=lambda order: "-".join(map(str, order)))
+@pytest.mark.parametrize(
+    "order",
+    ORDERS if "KLANTSPOOR_EXAMPLES" in os.environ else (ORDERS[0], ORDERS[-1]),
+    ids=lambda order: "-".join(map(str, order)),
+)
 def test_stitching_one_event_a_night(order: list[int], tmp_path: Path) -> None:
     known, last = night_by_night(Shop(tmp_path, DEVICES), order)
     assert known == KNOWN
@@ -101,8 +107,8 @@ def test_stitching_keeps_the_oldest_id_and_says_what_became_of_the_other(tmp_pat
     assert [event for event, person in known.items() if person == third] == ["10"]
     assert {event for event, person in known.items() if person == other} == {"8", "9"}
     assert {person for event, person in known.items() if event not in {"8", "9", "10"}} == {bob}
-    [alias] = rows_of(last, "SELECT former_person_id, person_id, why FROM person_aliases")
-    assert alias == {"former_person_id": third, "person_id": bob, "why": "merged"}
+    [alias] = tables_of(last, "person_aliases")["person_aliases"]
+    assert (alias["former_person_id"], alias["person_id"], alias["why"]) == (third, bob, "merged")
 
 
 def test_stitching_where_logins_are_known_beforehand(tmp_path: Path) -> None:
@@ -114,7 +120,7 @@ def test_stitching_where_logins_are_known_beforehand(tmp_path: Path) -> None:
     assert known == KNOWN
     assert of_events(last, "known_person_id") == {event: ids[name] for event, name in KNOWN.items()}
     assert of_events(last, "person_id") == {event: ids[name] for event, name in REPLAYED.items()}
-    aliases = rows_of(last, "SELECT former_person_id, person_id FROM person_aliases")
+    aliases = tables_of(last, "person_aliases")["person_aliases"]
     assert {row["former_person_id"]: row["person_id"] for row in aliases} == {
         ids["246"]: ids["Bob"],
         ids["81911"]: ids["Bob"],
@@ -146,23 +152,26 @@ def test_a_merge_that_would_give_a_profile_two_user_ids_is_refused(nights: list[
         shop.land("log", rows)
         version = shop.night()
     jane, new = person_id("user_id", "abc123"), person_id("user_id", "abc456")
-    held = rows_of(version, "SELECT identifier_type, identifier, person_id FROM identities")
+    held = tables_of(version, "identities")["identities"]
     assert {(r["identifier_type"], r["identifier"]): r["person_id"] for r in held} == {
         ("user_id", pseudonym("user_id", "abc123")): jane,
         ("email", pseudonym("email", JANE)): jane,
         ("user_id", pseudonym("user_id", "abc456")): new,
     }
     assert of_events(version, "person_id") == of_events(version, "known_person_id") == {"1": jane, "2": new}
-    [told] = rows_of(version, "SELECT * EXCLUDE (decided_at, audit_number) FROM identity_audit")
-    assert told == {
-        "guard": "one_per_person",
-        "identifier_type": "email",
-        "identifier": pseudonym("email", JANE),
-        "other_type": "user_id",
-        "other_identifier": pseudonym("user_id", "abc456"),
-        "decision": "link left out",
-        "reason": "it would give one person two identifiers of type user_id",
-    }
+    [told] = tables_of(version, "identity_audit")["identity_audit"]
+    assert (
+        told.items()
+        >= {
+            "guard": "one_per_person",
+            "identifier_type": "email",
+            "identifier": pseudonym("email", JANE),
+            "other_type": "user_id",
+            "other_identifier": pseudonym("user_id", "abc456"),
+            "decision": "link left out",
+            "reason": "it would give one person two identifiers of type user_id",
+        }.items()
+    )
 
 
 def test_without_the_limit_they_would_merge(tmp_path: Path) -> None:
@@ -202,8 +211,9 @@ def test_blocked_values_link_nobody(value: str, kind: str, tmp_path: Path) -> No
         "1": person_id("device", "d2"),
         "2": None,
     }
-    [told] = rows_of(version, "SELECT guard, identifier_type, identifier FROM identity_audit")
-    assert told == {"guard": "blocked", "identifier_type": kind, "identifier": pseudonym(kind, value.strip())}
+    [told] = tables_of(version, "identity_audit")["identity_audit"]
+    found = (told["guard"], told["identifier_type"], told["identifier"])
+    assert found == ("blocked", kind, pseudonym(kind, value.strip()))
 
 
 @pytest.mark.parametrize("value", ["10", "0a", "-10", "-2", "nullable", "anonymous@example.com", "0-0-1"])

@@ -17,17 +17,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import yaml
 
 from klantspoor import events, identity, journeys, marts
 from klantspoor.dictionary import TABLES
 from klantspoor.identity.decisions import Identifier
 from klantspoor.intake import take_in
-from klantspoor.lake import Version, open_lake
+from klantspoor.lake import Staging, Version, open_lake
+from klantspoor.lake.connection import create_view
 from klantspoor.lake.steps import runs_table
 from klantspoor.project.load import load_project
 from klantspoor.project.model import Project
 
+Rows = list[dict[str, Any]]
 KEY = "cd" * 32
 NIGHT = datetime(2026, 4, 1, 1, tzinfo=UTC)
 OURS = ("identities", "identity_audit", "person_aliases", "events", "intake", "quarantine", "runs")
@@ -113,29 +116,46 @@ class Shop:
 
     def night(self, *, whole: bool = False) -> Version:
         """One night, published; `whole`: with its journeys and marts."""
-        self.nights += 1
-        project, lake = self.project, open_lake(self.project)
-        as_of = NIGHT + timedelta(days=self.nights)
-        take_in(project, lake.root, as_of)
-        with lake.open_run(f"night-{self.nights}", as_of) as staging:
-            identity.resolve(project, lake, staging)
-            events.build(project, lake, staging)
+        lake = open_lake(self.project)
+        with self._derived() as staging:
             if whole:
-                journeys.build(project, staging)
+                journeys.build(self.project, staging)
             for table in TABLES.values():
                 if whole and table.layer == "marts":
-                    marts.build(table.name, project, staging)
+                    marts.build(table.name, self.project, staging)
                 elif not whole and table.name not in OURS:
                     staging.write(table.name, table.schema.empty_table(), [] if table.partition else None)
             staging.write("runs", runs_table(staging, lake.current()))
             return lake.publish(staging)
 
+    def rehearse(self, *names: str) -> dict[str, Rows]:
+        """A night's tables of these names, which are not published."""
+        with self._derived() as staging:
+            return _read({name: staging.folder(name) for name in names})
 
-def rows_of(version: Version, sql: str) -> list[dict[str, Any]]:
-    """What a query over a version's tables gives."""
-    with version.connect() as connection:
+    def _derived(self) -> Staging:
+        self.nights += 1
+        project, lake = self.project, open_lake(self.project)
+        as_of = NIGHT + timedelta(days=self.nights)
+        take_in(project, lake.root, as_of)
+        staging = lake.open_run(f"night-{self.nights}", as_of)
+        identity.resolve(project, lake, staging)
+        events.build(project, lake, staging)
+        return staging
+
+
+def tables_of(version: Version, *names: str) -> dict[str, Rows]:
+    """Tables of a version; all of them where none is named."""
+    return _read({name: version.root / name for name in names or TABLES})
+
+
+def _read(folders: dict[str, Path]) -> dict[str, Rows]:
+    with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        found: list[dict[str, Any]] = connection.sql(sql).to_arrow_table().to_pylist()
+        found = {}
+        for name, folder in folders.items():
+            create_view(connection, TABLES[name], folder)
+            found[name] = connection.sql(f'SELECT * FROM "{name}" ORDER BY ALL').to_arrow_table().to_pylist()
     return found
 
 
