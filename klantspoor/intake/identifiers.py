@@ -23,7 +23,7 @@ from klantspoor.project.model import IdentifierType
 Mask = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 DIGITS = 24
-_NOBODYS = r"(?i)^(0+|-+|-1|null|none|anonymous|unknown|n/a)$"
+_NOBODYS = r"(?i)^([0-]+|-1|null|none|anonymous|unknown|n/a)$"
 
 
 @dataclass(frozen=True, slots=True)

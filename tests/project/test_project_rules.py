@@ -79,6 +79,8 @@ GUARDED = "normalise: email\n    at_most: {customer: 1}"
         ("at_most: {customer: 0}", "at_most.customer.most", "1"),
         ("at_most: {customer: {within: 90 days}}", "at_most.customer.most", "missing"),
         ("at_most: {customer: {most: 1, within: 90}}", "at_most.customer.within", "90"),
+        ("at_most: {customer: {most: 1, within: 23 hours}}", "at_most.customer.within", "1 day or more"),
+        ("at_most_persons: {most: 1, within: 0}", "at_most_persons.within", "1 day or more"),
         ("normalise: phon", "normalise", "'phone'"),
         ("normalise: phone\n    country: nl", "country", "nl"),
     ],
@@ -101,6 +103,7 @@ def test_identifier_types(project: ProjectFolder, keys: str, where: str, told: s
         "at_most_persons: 1\n    when_shared: split\n    turn_within: 1 day",
         "at_most_persons: {most: 1, within: 90 days}\n    between: previous",
         "at_most: {customer: {most: 2, within: 90 days}}\n    one_per_person: true",
+        "at_most_persons: {most: 1, within: 24 hours}",
         "at_most_persons: {most: 3}\n    staff: ['*@shop.example']",
     ],
 )
