@@ -1,6 +1,7 @@
 """Identity: whose identifiers are whose."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import dagster as dg
 
@@ -18,9 +19,9 @@ def identity(night: Night) -> Iterator[dg.MaterializeResult]:
     from klantspoor.identity import resolve
 
     with step(night.staging, "identity") as noted:
-        resolve(night.project, night.lake, night.staging)
+        report = resolve(night.project, night.lake, night.staging)
         noted.rows_out = rows_of(night.staging, *TABLES)
-    yield from made(night.staging, *TABLES)
+    yield from made(night.staging, *TABLES, facts=asdict(report))
 
 
 identity_checks = checks_of("identity_checks", TABLES)

@@ -19,9 +19,12 @@ RETRY_SECONDS = 10
 )
 def ledger(night: Night) -> dg.MaterializeResult:
     """Take in what landed; a disk or network that fails is tried again, a mistake is not."""
+    from klantspoor.forget import resume_all
     from klantspoor.intake import take_in
 
     with step(night.staging, "ledger") as noted:
+        # Whoever is forgotten by half is forgotten before anything new is read.
+        forgetting = resume_all(night.project, night.lake, staging=night.staging)
         try:
             report = take_in(night.project, night.lake.root, night.staging.as_of)
         except OSError as error:
@@ -34,7 +37,9 @@ def ledger(night: Night) -> dg.MaterializeResult:
             "left": [f"{file.file}: {file.detail}" for file in left],
             "events": report.total("events_made"),
         }
-        noted.odd = "; ".join([*noted.facts["quarantined"], *noted.facts["left"]]) or None
+        traces = [f"something is left of the person of request {one.request}: klantspoor forget --resume"
+                  for one in forgetting if one.state == "traces"]  # fmt: skip
+        noted.odd = "; ".join([*noted.facts["quarantined"], *noted.facts["left"], *traces]) or None
     return dg.MaterializeResult(
         metadata={
             "new files": noted.facts["used"],

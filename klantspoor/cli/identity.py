@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from klantspoor.identity.score import Measure, Scores
 
 identity_app = typer.Typer(
-    help="Who is who: what stewards decided, probable duplicates, and how well persons are told apart.",
+    help="Who is who: what stewards decided, probable duplicates, and how well persons are told apart."
+    "\n\nExample: klantspoor identity force",
     no_args_is_help=True,
 )
 

@@ -67,5 +67,4 @@ def rotate(project: ProjectPath = None) -> None:
     say("Next:")
     say("  1. Back up the key anew, where the lake is not: all of it, the old keys are still needed.")
     say("  2. Run a night: the published version holds the old pseudonyms until then, and person ids change with it.")
-    kept = loaded.file.limits.keep_versions
-    say(f"  3. Older versions and back-ups hold them too. The lake keeps {kept} versions; delete back-ups yourself.")
+    say("  3. Older versions go after the readers' grace (limits.readers_grace); delete back-ups yourself.")

@@ -23,6 +23,7 @@ from klantspoor.cli import (
     demo,
     explain,
     export,
+    forgetting,
     identity,
     keys,
     linking,
@@ -99,7 +100,7 @@ def _options(
             stream.reconfigure(errors="replace")
 
 
-for _room in (project, demo, nightly, preview, tables, query, explain, who, export, identity, keys):
+for _room in (project, demo, nightly, preview, tables, query, explain, who, export, identity, keys, forgetting):
     _room.register(app)
 
 for _part in (linking, stewardship):

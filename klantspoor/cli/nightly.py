@@ -35,21 +35,39 @@ def run(
 
     Example: klantspoor run --as-of 2026-07-01T03:00+02:00
     """
+    code = start_night(Path(open_project(project).root).resolve(), _checked(as_of) if as_of is not None else None)
+    raise typer.Exit(code)
+
+
+def require_checkout() -> Path:
+    """The checkout that holds the nightly job.
+
+    Raises:
+        CommandError: this is an installed wheel.
+    """
     root = checkout()
     if root is None:
         raise CommandError(
             "The nightly job is not in this installation: the wheel holds the library alone. "
             "Run it from a checkout of the source, where the folder 'pipelines' is."
         )
-    folder = Path(open_project(project).root).resolve()
+    return root
+
+
+def start_night(folder: Path, as_of: str | None = None) -> int:
+    """Run the job on the project in `folder`, and give its exit code.
+
+    Raises:
+        CommandError: this is an installed wheel.
+    """
     command = [sys.executable, "-m", "pipelines.run"]
     if as_of is not None:
-        command += ["--as-of", _checked(as_of)]
+        command += ["--as-of", as_of]
     finished = subprocess.run(  # noqa: S603 (our own module, with a checked argument)
-        command, cwd=root, env={**os.environ, "KLANTSPOOR_PROJECT": str(folder)}, check=False
+        command, cwd=require_checkout(), env={**os.environ, "KLANTSPOOR_PROJECT": str(folder)}, check=False
     )
     # A process ended by a signal has a negative code, which no shell can show.
-    raise typer.Exit(finished.returncode if finished.returncode >= 0 else 1)
+    return finished.returncode if finished.returncode >= 0 else 1
 
 
 def _checked(as_of: str) -> str:

@@ -63,7 +63,7 @@ def build(project: Project, lake: Lake, staging: Staging) -> EventsReport:
         number_kinds(connection, project, staging)
         intake = _intake(connection, lake)
         staging.write("intake", intake)
-        _known(connection, lake.current())
+        _known(connection, staging, lake.current())
         _write_events(connection, staging)
         _write_canonical(connection, staging, keys)
         _write_personas(connection, staging, files)
@@ -152,14 +152,27 @@ def _winners(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: list
     )
 
 
-def _known(connection: duckdb.DuckDBPyConnection, before: Version | None) -> None:
-    """`known` (event_id, known_person_id): events of the version before, and whose they were known to be at first."""
+def _known(connection: duckdb.DuckDBPyConnection, staging: Staging, before: Version | None) -> None:
+    """`known` (event_id, known_person_id): events of the version before, and whose they were known to be at first.
+
+    An id that is nobody's now and no former one either says nothing any more: its person was forgotten, or the key was
+    rotated. Such events are left out.
+    """
     connection.execute("CREATE TEMP TABLE known (event_id VARCHAR, known_person_id VARCHAR)")
     if before is None or not before.has("person_aliases"):
         return
     connection.execute(
-        "INSERT INTO known SELECT event_id, known_person_id FROM read_parquet($path, hive_partitioning = false)",
-        {"path": before.glob("events")},
+        """INSERT INTO known
+           WITH ids AS (SELECT person_id FROM read_parquet($identities)
+                        UNION SELECT former_person_id FROM read_parquet($aliases))
+           SELECT b.event_id, b.known_person_id FROM read_parquet($events, hive_partitioning = false) b
+           LEFT JOIN ids ON ids.person_id = b.known_person_id
+           WHERE b.known_person_id IS NULL OR ids.person_id IS NOT NULL""",
+        {
+            "events": before.glob("events"),
+            "identities": staging.glob("identities"),
+            "aliases": staging.glob("person_aliases"),
+        },
     )
 
 

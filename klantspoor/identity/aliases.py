@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from klantspoor.dictionary import TABLES
+from klantspoor.identity.ids import person_id_sql
 from klantspoor.lake import Version
 
 
@@ -30,9 +31,8 @@ def person_aliases(connection: duckdb.DuckDBPyConnection, as_of: datetime, befor
            ANTI JOIN (SELECT person_id AS former_person_id FROM persons) USING (former_person_id)"""
     )
     table = connection.sql(
-        """WITH anchors AS (
-               SELECT substr(sha256('person' || chr(31) || t.identifier_type || chr(31) || n.identifier), 1, 16)
-                      AS former_person_id, n.person
+        f"""WITH anchors AS (
+               SELECT {person_id_sql("t.identifier_type", "n.identifier")} AS former_person_id, n.person
                FROM nodes n JOIN types t USING (kind)),
            now AS (
                SELECT f.former_person_id, p.person_id

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from klantspoor.dictionary import TABLES
-from klantspoor.identity.carried import FORBIDDEN, UNIQUE
+from klantspoor.identity.carried import FORBIDDEN, OF_PERSONS, SETTLED, UNIQUE, Pairs
 from klantspoor.identity.encode import GUARDS, kinds
-from klantspoor.identity.evidence import Extra, ordered_types
+from klantspoor.identity.evidence import Extra, Ints, ordered_types
 from klantspoor.identity.memory import Memory
 from klantspoor.lake import Version
 from klantspoor.project.model import Cap, IdentifierType
@@ -31,17 +31,16 @@ FROM guarded g
 def identity_audit(
     connection: duckdb.DuckDBPyConnection,
     memory: Memory,
-    forced: Extra,
+    pairs: Pairs,
     types: dict[str, IdentifierType],
     as_of: datetime,
     before: Version | None,
 ) -> pa.Table:
     """The table, from what the memory holds of the guards' decisions, and the tables `nodes` and `types` on the connection.
 
-    A decision that the version before knows too keeps the night in which it was first taken. `forced` are a steward's
-    pairs.
+    A decision that the version before knows too keeps the night in which it was first taken.
     """
-    rows = [*_caps(memory, types), *_links(memory, forced, types)]
+    rows = [*_caps(memory, types), *_links(memory, pairs.forced, types), *_still_shared(memory, pairs.kept)]
     names = ("node", "other", "guard", "decision", "reason")
     form = (pa.int64(), pa.int64(), pa.string(), pa.string(), pa.string())
     columns = {n: pa.array([row[i] for row in rows], form[i]) for i, n in enumerate(names)}
@@ -108,6 +107,15 @@ def _counted(cap: Cap, other: str | None, total: int, most: int) -> str:
 def _days(time: timedelta) -> str:
     days = time.total_seconds() / 86400
     return f"{days:g} day{'' if days == 1 else 's'}"
+
+
+def _still_shared(memory: Memory, kept: Ints) -> Iterator[Row]:
+    """What is shared only because it was before somebody was forgotten: caps do not say so by themselves."""
+    columns = memory.columns
+    shared = kept[np.isin(columns.read("person")[kept], (OF_PERSONS, SETTLED))]
+    for node in np.setdiff1d(shared, columns.read("capped_node")).tolist():
+        reason = "was shared before one of those who had it was forgotten"
+        yield node, None, "at_most_persons", "links nobody, is nobody's", reason
 
 
 def _links(memory: Memory, forced: Extra, types: dict[str, IdentifierType]) -> Iterator[Row]:

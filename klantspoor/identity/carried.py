@@ -29,11 +29,12 @@ NO_MERGE, FORBIDDEN, UNIQUE = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """A steward's and the linkage's pairs, by the memory's numbers."""
+    """A steward's and the linkage's pairs, by the memory's numbers; `kept` was shared before somebody was forgotten."""
 
     forced: Extra
     forbidden: Extra
     fuzzy: Extra
+    kept: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def take(memory: Memory, touched: Mask, pairs: Pairs, settled: Mask) -> Part:
         observed=(np.cumsum(chosen) - 1)[observed[seen]],
         first=columns.read("first")[seen],
         last=columns.read("last")[seen],
+        shared=np.sort(place[pairs.kept][place[pairs.kept] >= 0]),
         forced=_among(pairs.forced, place),
         forbidden=_among(pairs.forbidden, place),
         fuzzy=_among(pairs.fuzzy, place),

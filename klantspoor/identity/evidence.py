@@ -49,6 +49,7 @@ class Evidence:
         guarded: (n) whether it is nobody's whatever it is seen with (a block list, a steward).
         start: (m + 1) where each set's members begin; `member`: (start[m]) nodes, ascending within a set.
         observed: (k) a set; `first`, `last`: (k) when it was first and last seen that day, in µs since 1970 UTC.
+        shared: nodes that count as shared whatever they are seen with: they were before somebody was forgotten.
         forced, forbidden: a steward's pairs; `fuzzy`: pairs of records that are probably one person's.
         settled: (n) whether `at_most` is known to have made it shared, by more evidence than this; none: of no node.
     """
@@ -61,6 +62,7 @@ class Evidence:
     observed: Ints
     first: Ints
     last: Ints
+    shared: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     forced: Extra = field(default_factory=Extra.none)
     forbidden: Extra = field(default_factory=Extra.none)
     fuzzy: Extra = field(default_factory=Extra.none)

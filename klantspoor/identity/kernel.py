@@ -101,11 +101,13 @@ class _Resolution:
         made.status[[one.node for one in made.capped]] = SHARED
         if self._evidence.settled is not None:
             made.status[self._evidence.settled] = SHARED
+        self._keep_shared(np.array([kind.at_most_persons is None for _, kind in self._types], np.bool_))
         self._link([number for number, (_, kind) in enumerate(self._types) if kind.at_most_persons is None])
         for number, (_, kind) in enumerate(self._types):
             if kind.at_most_persons is not None:
                 sighted = self._sighted(number)
                 self._cap_persons(sighted, kind)
+                self._keep_shared(self._kinds(number))
                 self._link([number], sighted)
         self._name()
         ends = (self._evidence.forced.left, self._evidence.forced.right)
@@ -123,6 +125,12 @@ class _Resolution:
                 crowd = crowded(self._evidence, pairs, cap)
                 found += self._told(crowd, "at_most", other, in_turn=False)
         return found
+
+    def _keep_shared(self, kinds: Mask) -> None:
+        """What was shared before one of those who had it was forgotten stays so, if caps do not say so anyway."""
+        kept = self._evidence.shared
+        kept = kept[(self._made.status[kept] == PERSONS) & kinds[self._evidence.kind[kept]]]
+        self._made.status[kept] = SHARED
 
     def _beside(self, these: Mask, those: Mask) -> Pairs:
         """Every pair of an unsettled identifier of the types `these` and one of the types `those` in the same set."""

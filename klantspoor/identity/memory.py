@@ -24,6 +24,7 @@ from klantspoor.identity.decisions import Decision
 from klantspoor.identity.encode import GUARDS, Batch, encode, keys, two_sets
 from klantspoor.identity.evidence import Ints, ordered_types
 from klantspoor.intake.evidence import evidence_files
+from klantspoor.intake.tombstones import SHARED
 from klantspoor.project.model import IdentifierType
 
 GROWTH = 4
@@ -40,13 +41,13 @@ class Tonight:
 
 def made_of(lake_root: Path, types: dict[str, IdentifierType], decisions: Sequence[Decision]) -> dict[str, Any]:
     """All but the ledger's files that decides who is who, as values of JSON."""
-    linkage = evidence_files(lake_root)[-1:]
+    beside = [*evidence_files(lake_root)[-1:], *(lake_root / "ledger").glob(SHARED)]
     said = [asdict(decision) for decision in decisions]
     code = sorted(Path(__file__).parent.glob("*.py"))
     return {
         "types": {name: kind.model_dump(mode="json") for name, kind in types.items()},
         "decisions": sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest(),
-        "linkage": [sha256(path.read_bytes()).hexdigest() for path in linkage],
+        "beside": [sha256(path.read_bytes()).hexdigest() for path in beside],
         "code": sha256(b"".join(path.read_bytes() for path in code)).hexdigest(),
     }
 

@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from klantspoor.identity.aliases import person_aliases
 from klantspoor.identity.audit import identity_audit
@@ -22,11 +23,13 @@ from klantspoor.identity.columns import Column
 from klantspoor.identity.decisions import Decision, in_force, read_decisions
 from klantspoor.identity.encode import ledger_files
 from klantspoor.identity.evidence import Extra, ordered_types
+from klantspoor.identity.guards import MICROSECONDS
 from klantspoor.identity.kernel import IN_TURN
 from klantspoor.identity.memory import Memory, made_of
-from klantspoor.identity.turns import RULES, turns
+from klantspoor.identity.turns import RULES, UNLIMITED, turns
 from klantspoor.identity.written import identities, name_persons, write_candidates, write_sets
 from klantspoor.intake.evidence import linkage_evidence
+from klantspoor.intake.tombstones import read_tombstones
 from klantspoor.lake import Lake, Staging, Version
 from klantspoor.lake.connection import limited
 from klantspoor.project.model import IdentifierType, Project
@@ -72,8 +75,8 @@ def resolve(project: Project, lake: Lake, staging: Staging) -> IdentityReport:
         write_candidates(connection, memory, types, staging.work("canonical"))
         staging.write("identities", identities(connection, memory))
         before = _earlier(lake.current())
-        forced = pairs_of(memory, types, decisions, lake.root).forced
-        staging.write("identity_audit", identity_audit(connection, memory, forced, types, staging.as_of, before))
+        pairs = pairs_of(memory, types, decisions, lake.root)
+        staging.write("identity_audit", identity_audit(connection, memory, pairs, types, staging.as_of, before))
         staging.write("person_aliases", person_aliases(connection, staging.as_of, before))
     return _report(memory)
 
@@ -109,8 +112,11 @@ def _earlier(before: Version | None) -> Version | None:
 
 
 def pairs_of(memory: Memory, types: dict[str, IdentifierType], decisions: Sequence[Decision], lake_root: Path) -> Pairs:
-    """A steward's pairs and those of the newest run of the linkage, of which both identifiers are known."""
+    """A steward's pairs and the newest linkage's, of identifiers that are known, and which of these are kept shared."""
     fuzzy = linkage_evidence(lake_root)
+    shared = read_tombstones(lake_root / "ledger").shared
+    shared = shared.filter(pc.equal(shared["how"], "shared"))
+    kept = memory.places(types, shared["identifier_type"].combine_chunks(), shared["identifier"].combine_chunks())
 
     def said(verb: str) -> Extra:
         pairs = [(d.a, d.b) for d in decisions if d.verb == verb and d.b is not None]
@@ -131,7 +137,7 @@ def pairs_of(memory: Memory, types: dict[str, IdentifierType], decisions: Sequen
         fuzzy[name].combine_chunks() for name in ("left_type", "left", "right_type", "right")
     )
     likely = known(left_type, left, right_type, right, fuzzy["weight"].to_numpy())
-    return Pairs(said("force"), said("forbid"), likely)
+    return Pairs(said("force"), said("forbid"), likely, np.unique(kept[kept >= 0]))
 
 
 def _turns(
@@ -171,9 +177,12 @@ def _turns(
                 SELECT s.node, s.person, unnest([o.first, o.last]) AS "at" FROM on_list o JOIN sighted s USING (set_number))""",
         {"paths": paths} if paths else {},
     ).fetchnumpy()
-    rules = np.array([RULES[kind.between] for _, kind in ordered_types(types)] or [0], np.int8)
-    at_node = found["node"].astype(np.int64)
-    took = turns(at_node, found["at"].astype(np.int64), found["person"].astype(np.int64), rules[evidence.kind[at_node]])
+    ordered = [kind for _, kind in ordered_types(types)]
+    rule = np.array([RULES[kind.between] for kind in ordered] or [0], np.int8)
+    within = [kind.turn_within for kind in ordered]
+    reach = np.array([int(w.total_seconds() * MICROSECONDS) if w else UNLIMITED for w in within] or [0], np.int64)
+    at_node, at, person = (found[name].astype(np.int64) for name in ("node", "at", "person"))
+    took = turns(at_node, at, person, rule[evidence.kind[at_node]], reach[evidence.kind[at_node]])
     rows: dict[str, Column] = {
         "node": part.node[took.node].astype(np.int32),
         "person": took.person.astype(np.int32),

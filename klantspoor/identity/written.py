@@ -16,6 +16,7 @@ from klantspoor.identity.columns import Column
 from klantspoor.identity.encode import identifiers, kinds
 from klantspoor.identity.evidence import Ints, ordered_types
 from klantspoor.identity.guards import MICROSECONDS
+from klantspoor.identity.ids import person_id_sql
 from klantspoor.identity.memory import Memory
 from klantspoor.project.model import IdentifierType
 
@@ -58,9 +59,8 @@ def name_persons(connection: duckdb.DuckDBPyConnection, memory: Memory, types: d
         pa.table({"person": anchor.astype(np.int32), "kind": kinds(named), "identifier": identifiers(named)}),
     )
     connection.execute(
-        """CREATE TEMP TABLE persons AS
-           SELECT a.person, substr(sha256('person' || chr(31) || t.identifier_type || chr(31) || a.identifier), 1, 16)
-                  AS person_id
+        f"""CREATE TEMP TABLE persons AS
+           SELECT a.person, {person_id_sql("t.identifier_type", "a.identifier")} AS person_id
            FROM anchors a JOIN types t USING (kind)"""
     )
     [(clash,)] = connection.execute("SELECT count(*) - count(DISTINCT person_id) FROM persons").fetchall()

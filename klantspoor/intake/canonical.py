@@ -58,12 +58,14 @@ class Made:
 
     `row_number` is the position in the batch everywhere. `links` (`LINK_ROWS`) has a row for each event with identifiers,
     `bad` (row_number, identifiers) one for each row with a reason against it. `times_resolved` counts times that a rule
-    resolved, `anonymous` events without a usable identifier.
+    resolved, `anonymous` events without a usable identifier, `erased` are the rows of which an event was a forgotten
+    person's: nothing else is said of those events.
     """
 
     events: pa.Table
     links: pa.Table
     bad: pa.Table
+    erased: Positions
     times_resolved: int = 0
     anonymous: int = 0
 
@@ -153,34 +155,43 @@ class EventMaker:
         self._numbers(chosen, draft)
         self._survey(chosen, draft)
         self._roles(chosen, draft)
-        usable = self._identifiers(chosen, draft)
+        at, dated = _instants(draft["occurred_at"])
+        usable, erased = self._identifiers(chosen, draft, at, dated)
         draft["source_event_id"] = self._ids(chosen)
-        good = pa.array(~chosen.bad)
-        table = pa.table(draft).filter(good) if chosen.bad.any() else pa.table(draft)
+        kept = ~chosen.bad & ~erased
+        table = pa.table(draft) if kept.all() else pa.table(draft).filter(pa.array(kept))
         events = finish(self._tools, self._plan, table, self._landed_at)
-        resolved = sum(int((t.resolved & ~chosen.bad).sum()) for t in times.values())
-        links, bad = self._split(chosen, draft)
-        return Made(events, links, bad, resolved, int((~usable & ~chosen.bad).sum()))
+        if self._tools.graves is not None:
+            gone = self._tools.graves.events(events["event_id"], _instants(events["occurred_at"])[0])
+            erased |= np.isin(chosen.rows, events["row_number"].to_numpy()[gone])
+            events = events.filter(pa.array(~gone))
+        kept &= ~erased
+        resolved = sum(int((t.resolved & kept).sum()) for t in times.values())
+        links, bad = self._split(chosen, draft, erased)
+        return Made(events, links, bad, chosen.rows[erased], resolved, int((~usable & kept).sum()))
 
-    def _split(self, chosen: Selection, draft: dict[str, Any]) -> tuple[pa.Table, pa.Table]:
-        """The links of the good rows and the identifiers of the bad ones."""
+    def _split(self, chosen: Selection, draft: dict[str, Any], erased: Mask) -> tuple[pa.Table, pa.Table]:
+        """The links of the good rows and the identifiers of the bad ones; of the erased ones neither."""
         draft = {**draft, "row_number": chosen.rows, "position": np.full(len(chosen), self._plan.position, np.int16)}
         links = pa.table({name: draft[name] for name in LINK_ROWS.names}).cast(LINK_ROWS)
         known = np.asarray(draft["identifier_set"]) != 0
-        bad = links.filter(pa.array(chosen.bad)).select(BAD_ROWS.names)
-        return links.filter(pa.array(known & ~chosen.bad)), bad
+        bad = links.filter(pa.array(chosen.bad & ~erased)).select(BAD_ROWS.names)
+        return links.filter(pa.array(known & ~chosen.bad & ~erased)), bad
 
     def make_links(self, chosen: Selection) -> Made:
         """What reference rows say: no events, and for the time of a link the row's own, else the landing."""
         chosen.blame_failures()
         at = np.full(len(chosen), int(self._landed_at.timestamp() * 1_000_000), np.int64)
+        dated = np.zeros(len(chosen), np.bool_)
         values = chosen.column("occurred_at")
         if values is not None:
             times = self._read_time(chosen, "occurred_at", values, optional=True)
-            at = np.where(times.verdict == Verdict.FINE, times.at, at)
+            dated = times.verdict == Verdict.FINE
+            at = np.where(dated, times.at, at)
         draft: dict[str, Any] = {"persona": chosen.text("persona"), "occurred_at": pa.array(at).cast(_INSTANT)}
-        self._identifiers(chosen, draft)
-        return Made(EVENTS_SCHEMA(self._tools.case_keys).empty_table(), *self._split(chosen, draft))
+        _, erased = self._identifiers(chosen, draft, at, dated)
+        events = EVENTS_SCHEMA(self._tools.case_keys).empty_table()
+        return Made(events, *self._split(chosen, draft, erased), chosen.rows[erased])
 
     def _times(self, chosen: Selection, draft: dict[str, Any]) -> dict[str, Times]:
         times: dict[str, Times] = {}
@@ -285,19 +296,37 @@ class EventMaker:
             )
             draft[f"key_{name}"] = of(texts, f"case{SEPARATOR}{name}", _ROLE_DIGITS)
 
-    def _identifiers(self, chosen: Selection, draft: dict[str, Any]) -> Mask:
+    def _identifiers(self, chosen: Selection, draft: dict[str, Any], at: Positions, dated: Mask) -> tuple[Mask, Mask]:
+        """The identifiers of the rows (n): which rows have a usable one, and which are a forgotten person's.
+
+        `at` are the rows' times in µs, of a reference row without one (`dated` is false) the file's landing.
+        """
         columns: list[IdentifierColumn] = []
         for number, identifier in enumerate(self._mapping.identifiers or []):
             values = chosen.column(f"identifiers.{number}")
             if values is not None:
                 columns.append(self._tools.identifiers.column(identifier.type, values))
+        erased, columns = self._forgotten(columns, at, dated)
         found = together(columns, len(chosen))
         draft["identifiers"], draft["identifier_set"], usable = found.lists, found.sets, found.usable
         if self._tools.source.anonymous == "quarantine":
             slot = chosen.plan.slots.get("identifiers.0")
             advice = "no identifier that is neither empty nor guarded; anonymous: keep would keep the event"
-            chosen.blame(~usable & ~chosen.bad, "no_identifier", slot, None, advice)
-        return usable
+            chosen.blame(~usable & ~chosen.bad & ~erased, "no_identifier", slot, None, advice)
+        return usable, erased
+
+    def _forgotten(
+        self, columns: list[IdentifierColumn], at: Positions, dated: Mask
+    ) -> tuple[Mask, list[IdentifierColumn]]:
+        """Which rows (n) are a forgotten person's, and the columns without what the others have of such a person."""
+        graves = self._tools.graves
+        if graves is None or not columns:
+            return np.zeros(len(at), np.bool_), columns
+        if self._tools.source.kind == "reference":
+            judged = graves.judge(columns, at, np.ones(len(at), np.bool_))  # where nothing else is known, the landing
+            return judged.erased | (~dated & graves.nothing_else(columns)), judged.columns
+        judged = graves.judge(columns, at, dated)
+        return judged.erased, judged.columns
 
     def _ids(self, chosen: Selection) -> pa.Array:
         """`source_event_id`: plain where it is not personal, else a pseudonym; of the whole row where there is none."""
@@ -313,6 +342,12 @@ class EventMaker:
         if self._number_ids:
             texts = pc.binary_join_element_wise(texts, f"#{self._plan.position}", "")
         return texts
+
+
+def _instants(values: pa.Array | pa.ChunkedArray) -> tuple[Positions, Mask]:
+    """Instants (n) in µs since 1970, 0 for nulls, and which are known."""
+    whole = pc.fill_null(values.cast(pa.int64()), 0)
+    return np.asarray(whole.to_numpy(), np.int64), _mask(pc.is_valid(values))
 
 
 def _mask(values: pa.Array) -> Mask:

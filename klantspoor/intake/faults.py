@@ -75,6 +75,11 @@ class Faults:
             mask[part.column("position").to_numpy()] = True
         return mask
 
+    def forgive(self, rows: Mask) -> None:
+        """Forgets every fault of these rows (n): nothing may be said of them."""
+        if rows.any():
+            self.parts = [part.filter(pa.array(~rows[part.column("position").to_numpy()])) for part in self.parts]
+
     def table(
         self, numbers: npt.NDArray[np.int64], malformed: tuple[tuple[int, str], ...], about: pa.Table | None = None
     ) -> pa.Table:

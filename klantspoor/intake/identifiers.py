@@ -23,30 +23,38 @@ from klantspoor.project.model import IdentifierType
 Mask = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 DIGITS = 24
-_NOBODYS = r"(?i)^(0+|-+|-1|null|none|anonymous|unknown|n/a)$"
+_NOBODYS = r"(?i)^([0-]+|-1|null|none|anonymous|unknown|n/a)$"
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifierColumn:
     """One identifier of each of n rows: its type, its pseudonyms (null: none), and which guard holds it (null: none).
 
-    Guards are "blocked", "invalid", "staff" and "test": such an identifier is nobody's.
+    Guards are "blocked", "invalid", "staff" and "test": such an identifier is nobody's. `earlier` are the pseudonyms that
+    the identifiers had before the key was rotated, where somebody asked for them.
     """
 
     type: str
     pseudonyms: pa.Array
     guards: pa.Array
+    earlier: tuple[pa.Array, ...] = ()
 
 
 class IdentifierMaker:
     """Makes identifiers by the rules that `klantspoor.yaml` has for their types."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, pseudonymiser: Pseudonymiser, types: dict[str, IdentifierType]
+        self,
+        con: duckdb.DuckDBPyConnection,
+        pseudonymiser: Pseudonymiser,
+        types: dict[str, IdentifierType],
+        *,
+        tells_earlier: bool = False,
     ) -> None:
         self._con = con
         self._pseudonymiser = pseudonymiser
         self._types = types
+        self._earlier = pseudonymiser.earlier() if tells_earlier else []
 
     def column(self, type_name: str, values: pa.Array) -> IdentifierColumn:
         """Values of one type (n) cleaned, judged and pseudonymised; blank ones are dropped."""

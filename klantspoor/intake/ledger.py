@@ -24,6 +24,7 @@ from klantspoor.lake.rotating import refuse_while_rotating
 
 _FOLDER = re.compile(r"^\d{8,}-")
 """Folders of files taken in begin with their sequence; what else lies in the ledger is no file."""
+_FRESH, _OLD = ".new-", ".old-"
 _INSTANT = pa.timestamp("us", tz="UTC")
 IDENTIFIERS = pa.list_(
     pa.field(
@@ -190,9 +191,41 @@ class Ledger:
             yield
 
     def sweep(self) -> None:
-        """Removes what was never finished."""
+        """Removes what was never finished, and finishes the exchange of a folder that a crash cut short."""
         for leftover in self.folder.glob(".tmp-*"):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        for fresh in list(self.folder.glob(f"{_FRESH}*")):
+            self._exchange(fresh)
+        for old in self.folder.glob(f"{_OLD}*"):
+            shutil.rmtree(old)
+
+    def replace(self, aside: Path, record: FileRecord) -> LedgerFile:
+        """Puts what `aside` holds in the place of the folder that the ledger has of this file, whole or not at all.
+
+        It is named as ready only when it is whole and on disk: whatever happens after that, `sweep` brings to its end.
+        """
+        self._complete(aside, record)
+        fresh = self.folder / f"{_FRESH}{folder_name(record)}"
+        aside.rename(fresh)
+        sync(self.folder)
+        return LedgerFile(self._exchange(fresh), record)
+
+    def _exchange(self, fresh: Path) -> Path:
+        final = self.folder / fresh.name.removeprefix(_FRESH)
+        old = self.folder / f"{_OLD}{final.name}"
+        if final.exists():
+            final.rename(old)
+        fresh.rename(final)
+        sync(self.folder)
+        if old.exists():
+            shutil.rmtree(old)
+        return final
+
+    def _complete(self, aside: Path, record: FileRecord) -> None:
+        (aside / "file.json").write_text(record.to_json(), encoding="utf-8")
+        for part in aside.iterdir():
+            sync(part)
+        sync(aside)
 
     def new_folder(self, sequence: int) -> Path:
         """An empty folder aside, to be filled and then given to `add`."""
@@ -204,10 +237,7 @@ class Ledger:
 
     def add(self, aside: Path, record: FileRecord) -> LedgerFile:
         """Writes `file.json`, syncs all of `aside` and renames it into place, in that order."""
-        (aside / "file.json").write_text(record.to_json(), encoding="utf-8")
-        for part in aside.iterdir():
-            sync(part)
-        sync(aside)
+        self._complete(aside, record)
         final = self.folder / folder_name(record)
         aside.rename(final)
         sync(self.folder)

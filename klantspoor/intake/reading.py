@@ -27,6 +27,7 @@ from klantspoor.intake.ledger import EVENTS_SCHEMA, LINKS_SCHEMA, QUARANTINE_SCH
 from klantspoor.intake.plan import Plan, Slot, make_plan
 from klantspoor.intake.raw import RawBatch, RawFile, open_raw
 from klantspoor.intake.sandbox import literal
+from klantspoor.intake.tombstones import Tombstones
 from klantspoor.intake.tools import Tools, case_keys
 from klantspoor.intake.vault import VAULT_SCHEMA, VaultPart, described
 from klantspoor.project.key import Keys
@@ -70,15 +71,22 @@ class BatchResult:
 
 
 def read_file(
-    project: Project, source: SourceFile, landed: LandingFile, keys: Keys, aside: Path, part: VaultPart
+    project: Project,
+    source: SourceFile,
+    landed: LandingFile,
+    keys: Keys,
+    aside: Path,
+    part: VaultPart,
+    tombstones: Tombstones | None = None,
 ) -> Reading:
     """Reads one file and writes `events.parquet`, `links.parquet` and `quarantine.parquet` into `aside`.
 
-    What it says of persons goes into `part`. A file that cannot be used as a whole leaves nothing but the one row that says why.
+    What it says of persons goes into `part`. A file that cannot be used as a whole leaves nothing but the one row that says
+    why. Of rows that the tombstones tell to be a forgotten person's nothing is left but their number.
     """
     reading = Reading()
     try:
-        _read(project, source, landed, Tools(project, source, keys, landed.landed_at), aside, part, reading)
+        _read(project, source, landed, Tools(project, source, keys, landed.landed_at, tombstones), aside, part, reading)
         _write_links(aside, project.file.limits.memory_mb)
     except IntakeError as fault:
         _give_up(aside, part, source, landed, reading, fault)
@@ -157,7 +165,7 @@ class Passage:
             yield self.take(batch, counts)
 
     def take(self, batch: RawBatch, counts: Counts) -> BatchResult:
-        """One batch: every row is ignored, reference, quarantined or held by events."""
+        """One batch: every row is ignored, reference, quarantined, erased or held by events."""
         rows = len(batch.numbers)
         faults = Faults(rows)
         made: list[Made] = []
@@ -174,6 +182,8 @@ class Passage:
                 if len(chosen):
                     made.append(maker.make_links(chosen) if self._is_reference else maker.make(chosen))
                     records.append(_numbered(described(self._types, chosen, made[-1].links), batch))
+        buried, erased = _erased(made, rows)
+        faults.forgive(buried)
         bad = faults.mask()
         ignored = ~held & ~bad
         about = [table.select(BAD_ROWS.names) for one in made for table in (one.bad, one.links)] if bad.any() else []
@@ -190,7 +200,8 @@ class Passage:
         counts.rows_read += batch.rows
         counts.rows_ignored += int(ignored.sum())
         counts.rows_quarantined += int(bad.sum()) + len(batch.malformed)
-        counts.rows_reference += int((held & ~bad).sum()) if self._is_reference else 0
+        counts.rows_erased += int(erased.sum())
+        counts.rows_reference += int((held & ~bad & ~erased).sum()) if self._is_reference else 0
         counts.events_made += result.events.num_rows
         return result
 
@@ -218,6 +229,19 @@ class Passage:
             faults.add(failed, "expression_failed", slot.column, details)
         mask: Mask = np.asarray(pc.fill_null(values[slot.name], False).to_numpy(zero_copy_only=False), np.bool_)
         return mask
+
+
+def _erased(made: list[Made], rows: int) -> tuple[Mask, Mask]:
+    """Rows (n) of a forgotten person, and those of them that hold nothing of anybody else."""
+    buried = np.zeros(rows, np.bool_)
+    for one in made:
+        buried[one.erased] = True
+    if not buried.any():
+        return buried, buried
+    alone = buried.copy()
+    for table in (part for one in made for part in (one.events, one.links)):
+        alone[table.column("row_number").to_numpy()] = False
+    return buried, alone
 
 
 def _numbered(rows: pa.Table, batch: RawBatch) -> pa.Table:

@@ -16,6 +16,7 @@ from klantspoor.errors import ConfigError, Problem
 from klantspoor.intake.landing import Fingerprint, LandingFile, find, fingerprint
 from klantspoor.intake.ledger import FileRecord, Ledger, folder_name
 from klantspoor.intake.reading import Counts, Reading, read_file
+from klantspoor.intake.tombstones import read_tombstones
 from klantspoor.intake.vault import Vault
 from klantspoor.project.key import Keys, load_key
 from klantspoor.project.model import Project
@@ -74,7 +75,7 @@ def take_in(
     Raises:
         ConfigError: the key for pseudonyms is not there, or is another than the ledger was made with; or the vault is
             needed and lies in the lake or the landing folder.
-        LakeError: another process is taking files in, or the ledger cannot be read.
+        LakeError: another process is taking files in, or the ledger or its tombstones cannot be read.
         ValueError: `as_of` has no time zone.
     """
     if as_of.tzinfo is None:
@@ -106,6 +107,7 @@ class _Intake:
             self._vault.check()
         self._vault.sweep({file.path.name for file in files})
         self._known = {(record.source, record.content_hash): record for record in records}
+        self._tombstones = read_tombstones(ledger.folder)
         self._next = max((record.sequence for record in records), default=0) + 1
 
     def run(self, as_of: datetime) -> Iterator[FileResult]:
@@ -117,6 +119,7 @@ class _Intake:
             yield from (FileResult(r.source, r.file, "refused", detail=r.why) for r in refused)
         for file in sorted(files, key=lambda f: (f.landed_at, f.file, f.source)):
             yield self._take(file)
+        self._vault.sweep({file.path.name for file in self._ledger.files()})
 
     def _take(self, file: LandingFile) -> FileResult:
         began = time.perf_counter()
@@ -132,7 +135,8 @@ class _Intake:
         self._progress(f"reading {file.source}: {file.file}")
         aside = self._ledger.new_folder(self._next)
         part = self._vault.new_part(self._next)
-        reading = read_file(self._project, self._project.sources[file.source], file, self._keys, aside, part)
+        source = self._project.sources[file.source]
+        reading = read_file(self._project, source, file, self._keys, aside, part, self._tombstones)
         if _changed(file.path, before):
             self._ledger.sweep()
             part.drop()

@@ -14,6 +14,7 @@ from klantspoor.intake.identifiers import IdentifierMaker
 from klantspoor.intake.pseudonyms import Pseudonymiser
 from klantspoor.intake.sandbox import shared_connection
 from klantspoor.intake.times import TimeReader
+from klantspoor.intake.tombstones import Tombstones, gravekeeper
 from klantspoor.project.key import Keys
 from klantspoor.project.model import Project, SourceFile
 from klantspoor.project.sql import merged_events
@@ -22,13 +23,24 @@ from klantspoor.project.sql import merged_events
 class Tools:
     """The tools for one file of `source`; `con` never sees an expression of the project."""
 
-    def __init__(self, project: Project, source: SourceFile, keys: Keys, landed_at: datetime) -> None:
+    def __init__(
+        self,
+        project: Project,
+        source: SourceFile,
+        keys: Keys,
+        landed_at: datetime,
+        tombstones: Tombstones | None = None,
+    ) -> None:
         self.source = source
         self.con: duckdb.DuckDBPyConnection = shared_connection("tools", project.file.limits.memory_mb)
         self.pseudonyms = Pseudonymiser(self.con, keys)
-        self.identifiers = IdentifierMaker(self.con, self.pseudonyms, project.file.identifiers)
+        self.identifiers = IdentifierMaker(
+            self.con, self.pseudonyms, project.file.identifiers, tells_earlier=bool(tombstones)
+        )
         self.times = TimeReader(self.con, source, landed_at)
         self.case_keys = case_keys(source)
+        priorities = {name: rules.priority for name, rules in project.file.identifiers.items()}
+        self.graves = gravekeeper(tombstones, self.pseudonyms, priorities)
 
     def numbers(self, texts: pa.Array) -> npt.NDArray[np.float64]:
         """Texts (n) as numbers; what is none is NaN."""

@@ -111,8 +111,11 @@ class Vault:
         return sorted(path for path in self.folder.iterdir() if _NAME.match(path.name))
 
     def sweep(self, known: Collection[str]) -> None:
-        """Removes what a crash left behind, and the files of ledger folders that are not `known`. Under the ledger's lock."""
-        if not self.folder.is_dir():
+        """Removes what a crash left behind, and the files of ledger folders that are not `known`. Under the ledger's lock.
+
+        A ledger that knows no file at all removes nothing: it may be another folder than it was, or not mounted.
+        """
+        if not self.folder.is_dir() or not known:
             return
         for leftover in self.folder.iterdir():
             if _OWN_ASIDE.match(leftover.name):

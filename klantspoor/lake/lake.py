@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from klantspoor.errors import LakeError
+from klantspoor.lake.dropping import drop_due, read_note, write_note
 from klantspoor.lake.lock import Lock, acquire
 from klantspoor.lake.publishing import DATABASE, POINTER, build_version, move_pointer, write_database
 from klantspoor.lake.rotating import refuse_while_rotating
@@ -94,6 +96,50 @@ class Lake:
                 lock.release()
             raise
 
+    @contextmanager
+    def writing(self, name: str) -> Iterator[None]:
+        """Holds the writer's place for something that is no run, such as forgetting a person.
+
+        Raises:
+            BusyError: where a run is writing.
+            LakeError: where the folder is not ours.
+        """
+        self.prepare()
+        lock, _ = acquire(self.root / ".lock", name)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def sweep_work(self, keep: str | None = None) -> None:
+        """Removes what runs staged, but for the run `keep`; only the holder of the writer's place may."""
+        for left in (self.root / "work").glob("*"):
+            if left.name != keep:
+                _remove(left)
+
+    def drop_versions(self, names: Iterable[str], due: datetime) -> None:
+        """Have versions removed after the moment `due`, whatever `keep_versions` says; never the current one."""
+        noted = read_note(self.root)
+        write_note(self.root, noted | {name: noted.get(name, due) for name in names})
+
+    def drop_due(self, now: datetime | None = None) -> list[str]:
+        """Removes the versions whose moment to go has come (by the wall clock); gives those that still wait for it.
+
+        Raises:
+            LakeError: where the note of them, or the pointer, cannot be read.
+        """
+        current = self.current()
+        return drop_due(self.root, current.name if current else "", now or datetime.now(UTC))
+
+    def due(self, names: Iterable[str]) -> datetime | None:
+        """The moment after which all of these versions may be removed; None where none of them is to go."""
+        noted = read_note(self.root)
+        return max((noted[name] for name in names if name in noted), default=None)
+
+    def version_names(self) -> list[str]:
+        """The names of the versions on disk, oldest first."""
+        return [f"{number:06d}" for number in self._numbers()]
+
     def _staging(self, run_id: str, as_of: datetime, lock: Lock) -> Staging:
         root = self.root / "work" / run_id
         note = root / "run.json"
@@ -142,6 +188,8 @@ class Lake:
         with suppress(OSError):
             aside.replace(self.root / DATABASE)
             self._prune(name)
+        with suppress(OSError, LakeError):
+            self.drop_due()
         staging.close()
         return published
 
@@ -163,6 +211,7 @@ class Lake:
         if current is not None:
             self._mend_database(current)
             self._prune(current.name)
+            self.drop_due()
         newest = int(current.name) if current else 0
         for number in self._numbers():
             if number > newest:  # built, but the pointer never moved to it
@@ -170,9 +219,7 @@ class Lake:
         for folder in (self.root, self.versions):
             for left in folder.glob(".tmp-*"):
                 _remove(left)
-        for left in (self.root / "work").glob("*"):
-            if left.name != run_id:
-                _remove(left)
+        self.sweep_work(run_id)
 
     def _mend_database(self, current: Version) -> None:
         aside = self.root / f".tmp-{current.name}-{DATABASE}"

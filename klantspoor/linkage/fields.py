@@ -72,8 +72,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, source: str, fields: Sequence
     """Makes the table `people` of the relation `source`, and returns its number of rows.
 
     Columns: `id` (int64, the rank of `record`, so that the order of the rows does not matter), `record`, every field
-    cleaned, and, where there are names, `name_parts` and `last_parts`: the words of three letters and more in the full and
-    the last name together, and in the last name.
+    cleaned, and, where there are names, `name_parts` and `last_parts`: the words of four letters and more ("van" and "der"
+    are no names) in the full and the last name together, and in the last name.
     """
     cleaned = ", ".join(f"{_cleaned(kind)} AS {quoted(kind)}" for kind in fields)
     connection.execute(
@@ -94,7 +94,7 @@ def _with_names(fields: Sequence[str]) -> str:
     # Where neither name stands apart, the first and the last word of the full name are taken for them.
     taken = f"{first} IS NULL AND {last} IS NULL AND contains({full}, ' ')"
     others = f"* EXCLUDE ({', '.join(sorted(names - {'full_name'}))})" if names - {"full_name"} else "*"
-    parts = "list_sort(list_distinct(list_filter(string_split({}, ' '), lambda part: len(part) > 2)))"
+    parts = "list_sort(list_distinct(list_filter(string_split({}, ' '), lambda part: len(part) > 3)))"
     return f"""
         WITH named AS (
             SELECT {others},

@@ -212,7 +212,9 @@ def _train(
     compared = 0
     for number in range(_ROUNDS):
         if number:
-            found = connection.execute("SELECT l, r, probability FROM scored ORDER BY l, r").fetchnumpy()
+            found = connection.execute(
+                "SELECT l, r, probability FROM scored WHERE one_person ORDER BY l, r"
+            ).fetchnumpy()
             # At least half a pair: a chance of nothing could never be overcome.
             model.prior = max(float(np.sum(found["probability"])), 0.5) / (rows * (rows - 1) / 2)
             sure = found["probability"] >= _PROVISIONAL
@@ -225,15 +227,24 @@ def _train(
 
 
 def _score(connection: duckdb.DuckDBPyConnection, model: training.Model, used: list[blocking.Rule]) -> int:
-    """Scores all pairs of the rules into `scored` (l, r, weight, probability); returns how many were compared."""
+    """Scores all pairs of the rules into `scored`; returns how many were compared.
+
+    Columns: l, r (ids), weight, probability, and one_person: whether it takes more than a household to explain the pair.
+    """
     linker = training.linker_for(connection, model, used)
     pairs = linker.inference.compute_blocked_pairs_for_predict()
     [(compared,)] = connection.execute(f"SELECT count(*) FROM {pairs.physical_name}").fetchall()
     scored = linker.inference.predict(threshold_match_probability=0.01, warning_mode="never")
-    connection.execute(
-        "CREATE OR REPLACE TABLE scored AS SELECT id_l AS l, id_r AS r, match_weight AS weight,"
-        f" match_probability AS probability FROM {scored.physical_name}"
-    )
+    names = [comparison.name for comparison in model.comparisons]
+    needed = ("first_name", "last_name") * ("first_name" in names) + ("birth_date",) * ("birth_date" in names)
+    both = ", ".join(f"p.{name} AS {name}_l, q.{name} AS {name}_r" for name in needed)
+    connection.execute(f"""
+        CREATE OR REPLACE TABLE scored AS
+        SELECT l, r, weight, probability, coalesce({one_person(names)}, false) AS one_person
+        FROM (
+            SELECT s.id_l AS l, s.id_r AS r, s.match_weight AS weight, s.match_probability AS probability, {both or "0"}
+            FROM {scored.physical_name} s JOIN people p ON p.id = s.id_l JOIN people q ON q.id = s.id_r
+        )""")
     linker.table_management.delete_tables_created_by_splink_from_db()
     return int(compared)
 
@@ -249,12 +260,11 @@ def _links(connection: duckdb.DuckDBPyConnection, fields: tuple[str, ...], thres
     connection.execute(f"""
         CREATE OR REPLACE TABLE told AS
         WITH pairs AS (
-            SELECT p.record AS "left", q.record AS "right", s.weight, s.probability, {both}
+            SELECT p.record AS "left", q.record AS "right", s.weight, s.probability, s.one_person, {both}
             FROM scored s JOIN people p ON p.id = s.l JOIN people q ON q.id = s.r
             WHERE s.probability >= {float(threshold)}
         ), judged AS (
-            SELECT "left", "right", weight, probability, list_zip([{names}], [{verdicts}]) AS verdicts,
-                coalesce({one_person(fields)}, false) AS one_person
+            SELECT "left", "right", weight, probability, one_person, list_zip([{names}], [{verdicts}]) AS verdicts
             FROM pairs
         )
         SELECT "left", "right", weight, probability,

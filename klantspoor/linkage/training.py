@@ -21,7 +21,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from klantspoor.linkage.blocking import Rule
-from klantspoor.linkage.comparisons import Comparison, Level
+from klantspoor.linkage.comparisons import Comparison, Level, one_person
 from klantspoor.linkage.expectation import Patterns, maximise
 from klantspoor.linkage.report import LevelReport
 
@@ -148,7 +148,12 @@ def linker_for(connection: duckdb.DuckDBPyConnection, model: Model, rules: Seque
 def patterns(
     connection: duckdb.DuckDBPyConnection, wanted: Sequence[Comparison], rules: Sequence[Rule]
 ) -> list[Patterns]:
-    """How the pairs of each training rule agree, counted by pattern."""
+    """How the pairs of each training rule agree, counted by pattern.
+
+    Pairs that a household explains are left out. There are more of them than of doubles, and they agree on so much that
+    maximisation would learn what a family is.
+    """
+    own = one_person([comparison.name for comparison in wanted])
     plain = [Comparison(c.name, c.missing, tuple(Level(v.name, v.sql, v.m) for v in c.levels)) for c in wanted]
     found = []
     for rule in rules:
@@ -159,7 +164,7 @@ def patterns(
         pairs = linker.inference.predict(warning_mode="never")
         gammas = ", ".join(f"gamma_{name}" for name in names)
         counted = connection.execute(
-            f"SELECT {gammas}, count(*) AS pairs FROM {pairs.physical_name} GROUP BY ALL ORDER BY ALL"
+            f"SELECT {gammas}, count(*) AS pairs FROM {pairs.physical_name} WHERE {own} GROUP BY ALL ORDER BY ALL"
         ).fetchnumpy()
         linker.table_management.delete_tables_created_by_splink_from_db()
         best = {comparison.name: len(comparison.levels) - 1 for comparison in wanted}
@@ -171,7 +176,11 @@ def patterns(
 
 
 def learn(model: Model, first: Sequence[Comparison], sessions: Sequence[Patterns]) -> None:
-    """Gives the model the m that its first belief and the training rules' pairs say together."""
+    """Gives the model the m that its first belief and the training rules' pairs say together.
+
+    A lesser agreement never weighs more than equality: a mistyped frequent name may be any of its bearers', however rare
+    the mistake.
+    """
     shares = {comparison.name: np.array([level.m for level in comparison.levels]) for comparison in first}
     learned = maximise(shares, {name: np.array(u) for name, u in model.u.items()}, sessions)
     model.comparisons = [
@@ -185,5 +194,8 @@ def learn(model: Model, first: Sequence[Comparison], sessions: Sequence[Patterns
         )
         for comparison in first
     ]
+    for name, m in learned.m.items():
+        u = np.array(model.u[name])
+        model.u[name] = np.minimum(1, np.maximum(u, m * u[0] / m[0])).tolist()
     model.trained_on = {name: round(pairs) for name, pairs in learned.pairs.items()}
     model.settled = learned.settled

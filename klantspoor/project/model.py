@@ -157,6 +157,11 @@ class IdentifierType(Strict):
         description="whose one that several persons had in turn is between two of them: nobody's, the next one's, or"
         " still the previous one's",
     )
+    turn_within: Duration | None = Field(
+        default=None,
+        description="how far from a moment at which it was seen with a person one that several had in turn is still that"
+        " person's at most; default: however far",
+    )
     same_topic_within: Duration | None = Field(
         default=None,
         description="an event known by a shared one alone is that holder's who had an event of the same topic this close to"
@@ -184,6 +189,10 @@ class Limits(Strict):
         default=0.8, gt=0, le=1, description="share of journeys the discovered models explain"
     )
     keep_versions: int = Field(default=7, ge=1, description="published versions that stay on disk")
+    readers_grace: Duration = Field(
+        default=timedelta(days=1),
+        description="how long versions that hold a forgotten person stay for those who are reading them; 0: not at all",
+    )
 
 
 class Linkage(Strict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import PurePath
 from zoneinfo import available_timezones
@@ -46,21 +47,33 @@ def _identifier(name: str, kind: IdentifierType) -> Iterator[Problem]:
         yield Problem(FILE, f"{place}.country", "is for telephone numbers", expected="normalise: phone beside it")
     if kind.country is not None and kind.country not in _countries():
         yield unknown(FILE, f"{place}.country", "is no country with telephone numbers", kind.country, set(_countries()))
+    yield from _windows(place, kind)
     limit, is_split = kind.at_most_persons, kind.when_shared == "split"
     if kind.same_topic_within is not None and limit is None and not kind.at_most:
         hint = "without a limit none of them counts as shared"
         expected = "at_most_persons or at_most beside it"
         yield Problem(FILE, f"{place}.same_topic_within", "needs a limit", expected=expected, hint=hint)
-    if not is_split and kind.between == "nobody":
+    if not is_split and kind.between == "nobody" and kind.turn_within is None:
         return
+    key = "when_shared" if is_split else "between" if kind.between != "nobody" else "turn_within"
     if limit is None or limit.most > 1:
-        key = "when_shared" if is_split else "between"
         hint = "an identifier is divided among persons only where it is one person's at a time"
         yield Problem(FILE, f"{place}.{key}", "needs a limit", expected="at_most_persons: 1 beside it", hint=hint)
     elif not is_split and limit.within is None:
         hint = "without either, one that several persons had is nobody's at any time"
         expected = "when_shared: split, or at_most_persons with within"
-        yield Problem(FILE, f"{place}.between", "says nothing here", expected=expected, hint=hint)
+        yield Problem(FILE, f"{place}.{key}", "says nothing here", expected=expected, hint=hint)
+
+
+def _windows(place: str, kind: IdentifierType) -> Iterator[Problem]:
+    """Evidence is kept by day, its first and last moment: in a shorter window, who was seen depends on how files come."""
+    limits = {f"at_most.{other}": limit for other, limit in kind.at_most.items()}
+    if kind.at_most_persons is not None:
+        limits["at_most_persons"] = kind.at_most_persons
+    for key, limit in limits.items():
+        if limit.within is not None and limit.within < timedelta(days=1):
+            hint = "of each day only when something was first and last seen is kept"
+            yield Problem(FILE, f"{place}.{key}.within", "is less than a day", expected="1 day or more", hint=hint)
 
 
 @lru_cache(maxsize=1)

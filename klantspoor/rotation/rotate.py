@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -66,8 +67,8 @@ def rotate(project: Project, *, progress: Callable[[str], None] | None = None) -
         LakeError: another run is writing, nothing was read into the lake yet, or it holds what cannot be rotated.
     """
     keys = load_key(project)
-    root = open_lake(project).root
-    ledger = Ledger(root)
+    lake = open_lake(project)
+    root, ledger = lake.root, Ledger(lake.root)
     if not ledger.files():
         raise LakeError(
             "Nothing was read into this lake yet, so no pseudonym has to change: put another key in place of the old"
@@ -77,8 +78,13 @@ def rotate(project: Project, *, progress: Callable[[str], None] | None = None) -
         with ledger.locked():
             if is_interrupted(root):
                 finish(root)
-                return RotationReport("finished", len(ledger.files()), len(load_key(project)))
-            return _Rotation(project, ledger, progress or (lambda _: None)).run(keys)
+                report = RotationReport("finished", len(ledger.files()), len(load_key(project)))
+            else:
+                report = _Rotation(project, ledger, progress or (lambda _: None)).run(keys)
+        if report.outcome != "key_made":
+            # They hold the old pseudonyms; the current one goes once a night has published another.
+            lake.drop_versions(lake.version_names(), datetime.now(UTC) + project.file.limits.readers_grace)
+        return report
     finally:
         lock.release()
 

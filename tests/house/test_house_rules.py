@@ -32,6 +32,7 @@ ROOMS = {
     "rotation": {"errors", "dictionary", "project", "lake", "intake", "identity"},
     "journeys": {"errors", "dictionary", "project", "lake"},
     "events": {"errors", "dictionary", "project", "lake", "intake", "identity", "journeys"},
+    "forget": {"errors", "dictionary", "project", "lake", "intake", "identity"},
     "marts": {"errors", "dictionary", "project", "lake", "journeys"},
     "mining": {"errors", "dictionary", "project", "lake", "marts"},
     "page": {"errors", "dictionary", "project", "lake", "marts"},

@@ -39,6 +39,7 @@ class World:
     rows: list[Row]
     kinds: dict[str, Kind]
     guarded: frozenset[Identifier] = frozenset()
+    kept: frozenset[Identifier] = frozenset()  # were shared before somebody was forgotten
     forced: Sequence[Pair] = ()
     forbidden: Sequence[Pair] = ()
     fuzzy: Sequence[tuple[Identifier, Identifier, float]] = ()
@@ -76,8 +77,8 @@ class Resolver:
     def run(self) -> Found:
         kinds = self.world.kinds
         over = {x for x in self.alive for other, cap in kinds[x[0]].at_most.items() if self.beside(x, other) > cap}
-        self.shared |= over
-        self.alive -= over
+        self.shared |= over | {one for one in self.world.kept & self.alive if kinds[one[0]].at_most_persons is None}
+        self.alive -= self.shared
         order = sorted(kinds, key=lambda name: (kinds[name].priority, name))
         self.link({name for name in order if kinds[name].at_most_persons is None})
         for name in order:
@@ -111,6 +112,7 @@ class Resolver:
                 self.shared.add(x)
             else:
                 self.in_turn.add(x)
+        self.shared |= {one for one in self.world.kept & self.alive - self.in_turn if one[0] == name}
         self.alive -= self.shared | self.in_turn
 
     def link(self, new: set[str]) -> None:
@@ -205,21 +207,25 @@ class Count:
         )
 
 
-def whose(sightings: Sequence[tuple[int, object]], at: int, between: str) -> object | None:
+def whose(sightings: Sequence[tuple[int, object]], at: int, between: str, reach: float = float("inf")) -> object | None:
     """Whose an identifier is at a moment, by all (moment, person) in which it was seen with somebody."""
     at_moment: dict[int, set[object]] = {}
     for moment, person in sightings:
         at_moment.setdefault(moment, set()).add(person)
+    if len(at_moment.get(at, {None})) > 1:
+        return None  # two persons at this very moment
     moments = sorted(at_moment)
     before = [m for m in moments if m <= at]
     after = [m for m in moments if m >= at]
     previous = at_moment[before[-1]] if before else None
     following = at_moment[after[0]] if after else None
+    near_before = bool(before) and at - before[-1] <= reach
+    near_after = bool(after) and after[0] - at <= reach
     if previous is not None and previous == following and len(previous) == 1:
-        return next(iter(previous))
-    if at in at_moment:
-        return None  # two persons at this very moment
-    chosen = {"nobody": None, "next": following, "previous": previous}[between]
+        return next(iter(previous)) if near_before or near_after else None
+    chosen = {"nobody": None, "next": following if near_after else None, "previous": previous if near_before else None}[
+        between
+    ]
     return next(iter(chosen)) if chosen is not None and len(chosen) == 1 else None
 
 

@@ -51,6 +51,7 @@ def kernel(world: World) -> Found:
         observed=np.array([place[row.members] for row in world.rows], np.int64),
         first=np.array([row.first for row in world.rows], np.int64),
         last=np.array([row.last for row in world.rows], np.int64),
+        shared=np.array(sorted(number[one] for one in world.kept if one in number), np.int64),
         forced=_extra([(a, b, 0.0) for a, b in world.forced], number),
         forbidden=_extra([(a, b, 0.0) for a, b in world.forbidden], number),
         fuzzy=_extra(list(world.fuzzy), number),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from identity_oracle import Identifier, Kind, Limit, Resolver, Row, World, whose
 from kernel_world import kernel
 
-from klantspoor.identity.turns import RULES, turns
+from klantspoor.identity.turns import RULES, UNLIMITED, turns
 
 NAMES = ("login", "mail", "phone", "cookie")
 EXAMPLES = int(os.environ.get("KLANTSPOOR_EXAMPLES", "300"))
@@ -43,6 +43,7 @@ def worlds(draw: st.DrawFn) -> World:
         rows,
         kinds,
         guarded=frozenset(draw(st.lists(one, max_size=1))),
+        kept=frozenset(draw(st.lists(one, max_size=1))),
         forced=draw(st.lists(pair, max_size=2)),
         forbidden=[p for p in draw(st.lists(pair, max_size=2)) if p[0] != p[1]],
         fuzzy=draw(st.lists(weighted, max_size=2)),
@@ -65,18 +66,24 @@ MOMENTS = st.integers(0, 12)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.lists(st.tuples(MOMENTS, st.integers(0, 2)), max_size=9), st.sampled_from(sorted(RULES)))
-def test_turns_are_whose_it_was_at_every_moment(seen: list[tuple[int, int]], rule: str) -> None:
+@given(
+    st.lists(st.tuples(MOMENTS, st.integers(0, 2)), max_size=9),
+    st.sampled_from(sorted(RULES)),
+    st.sampled_from([None, 0, 1, 2, 5]),
+)
+def test_turns_are_whose_it_was_at_every_moment(seen: list[tuple[int, int]], rule: str, reach: int | None) -> None:
     found = turns(
         np.array([7] * len(seen), np.int64),
         np.array([at for at, _ in seen], np.int64),
         np.array([who for _, who in seen], np.int64),
         np.array([RULES[rule]] * len(seen), np.int8),
+        np.array([UNLIMITED if reach is None else reach] * len(seen), np.int64),
     )
     for at in range(-2, 15):
         here = (found.since <= at) & (at <= found.until)
         assert here.sum() <= 1
-        assert (found.person[here].tolist() or [None])[0] == whose(seen, at, rule)
+        wanted = whose(seen, at, rule, float("inf") if reach is None else reach)
+        assert (found.person[here].tolist() or [None])[0] == wanted
 
 
 def test_a_world_counted_by_hand() -> None:

@@ -226,14 +226,25 @@ def test_a_bad_row_leaves_no_record(world: World) -> None:
 
 def test_a_file_whose_ledger_folder_was_removed_goes_with_it(world: World) -> None:
     take_csv(world, HEAD + line(1, "C1", "", "Ann"), defaults=MAPPING)
+    world.land("crm2.csv", HEAD + line(2, "C2", "", "Bo"))
+    world.night()
     folder = world.ledger[0].path
     for part in folder.iterdir():
         part.unlink()
     folder.rmdir()
-    assert told(world) == []
+    assert [record["first_name"] for record in told(world)] == ["Bo"]
     (world.root / "landing" / "crm.csv").unlink()
     world.night()
-    assert vault(world) == []
+    assert [path.stem for path in vault(world)] == [file.path.name for file in world.ledger]
+
+
+def test_a_ledger_that_knows_nothing_empties_no_vault(world: World) -> None:
+    """It may be another folder than it was, or a disk that is not mounted."""
+    take_csv(world, HEAD + line(1, "C1", "", "Ann"), defaults=MAPPING)
+    (world.root / "lake").rename(world.root / "elsewhere")
+    (world.root / "landing" / "crm.csv").unlink()
+    world.night()
+    assert len(vault(world)) == 1
 
 
 def test_only_its_own_leftovers_are_swept(world: World) -> None:

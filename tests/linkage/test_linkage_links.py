@@ -94,6 +94,8 @@ def test_the_report_counts_and_shows_no_value(found: LinkageResult) -> None:
     assert {level.comparison for level in report.levels} == set(report.trained_on)
     for name in report.trained_on:
         assert sum(level.m for level in report.levels if level.comparison == name) == pytest.approx(1)
+    equal = {level.comparison: level.weight for level in reversed(report.levels)}
+    assert all(level.weight <= equal[level.comparison] + 1e-9 for level in report.levels)
     said = str(report).lower()
     values = {str(value).lower() for person in PEOPLE for value in person.values() if len(str(value)) > 4}
     assert not [value for value in values if value in said]
@@ -109,6 +111,24 @@ def test_neither_the_order_of_rows_nor_the_form_matters(found: LinkageResult, tm
     again_found = find_links([tmp_path / "two.parquet", tmp_path / "one.parquet"], LinkageSettings(threads=2))
     assert again_found.links.equals(found.links)
     assert again_found.report == found.report
+
+
+def test_families_do_not_teach_what_a_person_is() -> None:
+    # Every second stranger moves in with the one before, shares all that a household shares, and was born another day.
+    family = [dict(person) for person in PEOPLE]
+    for host, guest in zip(family[::2], family[1::2], strict=True):
+        guest |= {
+            kind: host[kind] for kind in ("last_name", "street", "house_number", "postcode", "city", "phone", "email")
+        }
+        guest["first_name"] = "Eef"
+    doubles = [family[n] | {"record": f"b{n:04d}", "phone": None, "email": None} for n in range(0, 20, 2)]
+    result = find_links(table([*family, *doubles]))
+    assert pairs(result) == {(f"a{n:04d}", f"b{n:04d}") for n in range(0, 20, 2)}
+    assert result.report.held_back > 100
+    [differs] = [
+        level.m for level in result.report.levels if (level.comparison, level.level) == ("birth_date", "different")
+    ]
+    assert differs < 0.1
 
 
 def test_a_full_name_alone_is_taken_apart() -> None:

@@ -80,7 +80,7 @@ def test_a_night_is_judged_by_great_expectations(lake: Lake, monkeypatch: pytest
 
 
 def test_materialisations_tell_rows_columns_and_lineage(lake: Lake, rows: dict[str, list[Row]]) -> None:
-    rows["events"][0]["activity"] = "<script>alert(1)</script>|`x`\n[a](b)"
+    rows["coverage"][0]["activity"] = "<script>alert(1)</script>|`x`\n[a](b)"
     result = night()
     told = {
         event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
@@ -90,10 +90,12 @@ def test_materialisations_tell_rows_columns_and_lineage(lake: Lake, rows: dict[s
     assert told["waits"]["dagster/row_count"].value == 2
     lineage = told["touchpoints"]["dagster/column_lineage"].value.deps_by_column
     assert [dep.asset_key.to_user_string() for dep in lineage["journey_id"]] == ["journeys"]
-    preview = told["events"]["preview"].value
-    assert len(preview.splitlines()) == 2 + 3
+    preview = told["coverage"]["preview"].value
+    assert len(preview.splitlines()) == 2 + 2
     assert not set("<`[") & set(preview), "nothing that Markdown or HTML would act on"
-    assert all(line.count("|") == len(TABLES["events"].names) + 1 for line in preview.splitlines())
+    assert all(line.count("|") == len(TABLES["coverage"].names) + 1 for line in preview.splitlines())
+    shown = {name for name, metadata in told.items() if "preview" in metadata}
+    assert shown == {name for name, table in TABLES.items() if table.layer == "marts"}, "no row of a single person"
 
 
 def test_the_next_night_keeps_the_steps_of_the_last(lake: Lake, rows: dict[str, list[Row]]) -> None:
@@ -130,7 +132,7 @@ def test_a_critical_failure_stops_publication_and_the_version_before_stays(
     assert failed == {step}, "and what comes after it did not run at all"
 
 
-def test_failing_keys_are_in_the_metadata(lake: Lake, rows: dict[str, list[Row]]) -> None:
+def test_failing_keys_are_in_the_metadata_but_for_those_of_persons(lake: Lake, rows: dict[str, list[Row]]) -> None:
     rows["waits"][1]["seconds"] = 3599
     evaluations = {
         (found.asset_key.to_user_string(), found.check_name): found for found in night().get_asset_check_evaluations()
@@ -139,8 +141,18 @@ def test_failing_keys_are_in_the_metadata(lake: Lake, rows: dict[str, list[Row]]
     assert not found.passed
     assert found.severity == dg.AssetCheckSeverity.ERROR
     (told,) = found.metadata["failing"].value
-    assert told["failing_keys"] == [{"journey_id": "J1", "touchpoint_number": 1}]
+    assert told["failing_keys"] == [], "Dagster keeps for ever what it is told"
+    assert "1 of 1" in told["says"]
     assert evaluations["waits", "dictionary"].passed
+
+
+def test_failing_keys_of_marts_are_in_the_metadata(lake: Lake, rows: dict[str, list[Row]]) -> None:
+    rows["variants"][0]["persons"] = 1
+    evaluations = {
+        (found.asset_key.to_user_string(), found.check_name): found for found in night().get_asset_check_evaluations()
+    }
+    (told,) = evaluations["variants", "suppressed"].metadata["failing"].value
+    assert [set(key) for key in told["failing_keys"]] == [set(TABLES["variants"].key)]
 
 
 def test_warnings_do_not_stop_publication(lake: Lake, rows: dict[str, list[Row]]) -> None:

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.forget.forget_world import KEY
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLANTSPOOR_TEST_KEY", KEY)
