@@ -64,9 +64,11 @@ class IdentifierMaker:
             nothing = pa.nulls(len(values), pa.string())
             return IdentifierColumn(type_name, nothing, nothing)
         cleaned, invalid = clean(distinct.dictionary, rules)
-        pseudonyms = self._pseudonymiser.of(cleaned, f"identifier{SEPARATOR}{type_name}", DIGITS)
+        domain = f"identifier{SEPARATOR}{type_name}"
+        pseudonyms = self._pseudonymiser.of(cleaned, domain, DIGITS)
+        earlier = tuple(one.of(cleaned, domain, DIGITS).take(distinct.indices) for one in self._earlier)
         guards = self._guards(pc.utf8_trim_whitespace(distinct.dictionary), cleaned, invalid, rules)
-        return IdentifierColumn(type_name, pseudonyms.take(distinct.indices), guards.take(distinct.indices))
+        return IdentifierColumn(type_name, pseudonyms.take(distinct.indices), guards.take(distinct.indices), earlier)
 
     def _guards(self, written: pa.Array, cleaned: pa.Array, invalid: pa.Array, rules: IdentifierType) -> pa.Array:
         """The first guard that holds each value (n), or null.

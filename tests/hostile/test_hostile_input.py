@@ -206,7 +206,7 @@ def test_events_of_nobody_are_kept_and_counted_or_quarantined_as_configured(bad_
 
 
 def test_a_shared_telephone_links_nobody(bad_night: Night) -> None:
-    (row,) = bad_night.rows("SELECT * FROM identity_audit WHERE guard = 'shared'")
+    (row,) = bad_night.rows("SELECT * FROM identity_audit WHERE guard = 'at_most'")
     assert row["identifier_type"] == "phone"
     assert row["reason"] == "seen with 2 identifiers of type customer, at most 1"
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from klantspoor.dictionary import TABLES
+from klantspoor.identity import IdentityReport
 from klantspoor.intake import IntakeReport
 from klantspoor.lake import Lake, Staging
 from klantspoor.lake.writer import partition_column
@@ -75,12 +76,16 @@ def patch_stages(patched: pytest.MonkeyPatch, tables: dict[str, list[Row]] | Non
     def stages(*names: str) -> Callable[..., None]:
         return lambda *arguments: stage(arguments[-1], rows, *names)  # the staging comes last in every stage
 
+    def resolve(*arguments: Any) -> IdentityReport:
+        stage(arguments[-1], rows, "identities", "identity_audit", "person_aliases")
+        return IdentityReport(identifiers=3, persons=2, guarded=0, shared=1, in_turn=0, links_left_out=0, largest=2)
+
     def mart(name: str, *arguments: Any) -> None:
         stage(arguments[-1], rows, name)
 
     for call, fake in {
         "intake.take_in": lambda *arguments: IntakeReport(arguments[-1], ()),
-        "identity.resolve": stages("identities", "identity_audit"),
+        "identity.resolve": resolve,
         "events.build": stages("events", "intake", "quarantine"),
         "journeys.build": stages(*(name for name, table in TABLES.items() if table.layer == "journeys")),
         "marts.build": mart,

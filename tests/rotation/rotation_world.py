@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from klantspoor.intake import Ledger
+from klantspoor.intake.tombstones import TOMBSTONES_SCHEMA
 from klantspoor.lake import Lake
 from klantspoor.project.model import KeySource, Project
 from tests.intake.intake_world import World
@@ -102,7 +103,11 @@ def beside(world: World, keys: Sequence[str]) -> None:
     found = {"left_type": ["customer"], "left": [customer], "right_type": ["email"], "right": [mail], "weight": [9.5]}
     pq.write_table(pa.table(found), ledger / "linkage/000001.parquet")
     gone = tombstone([*keys], "customer", "C-00", 1)
-    pq.write_table(pa.table({"tombstone": [gone], "since": ["2024"]}), ledger / "tombstones.parquet")
+    grave = {
+        "kind": "identifier", "identifier_type": "customer", "tombstone": gone,
+        "effective_before": datetime(2030, 1, 1, tzinfo=UTC), "receipt": "20240601T000000Z-1",
+    }  # fmt: skip
+    pq.write_table(pa.Table.from_pylist([grave], TOMBSTONES_SCHEMA), ledger / "tombstones.parquet")
     shared = {"identifier_type": ["email"], "identifier": [mail], "how": ["shared"]}
     pq.write_table(pa.table(shared), ledger / "shared.parquet")
     (world.root / "vault").mkdir(mode=0o700)

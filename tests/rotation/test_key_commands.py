@@ -60,7 +60,7 @@ def test_check_before_and_after_a_rotation(project: Path) -> None:
     assert code == 0
     assert "Rotated: the ledger (files: 1) was made with 2 keys" in said
     assert "Back up the key" in said
-    assert "The lake keeps 7 versions" in said
+    assert "Older versions go after the readers' grace" in said
     code, said = run(project, "check")
     assert (code, "there are 2 keys" in said) == (0, True)
     night(project)

@@ -163,6 +163,17 @@ def test_rows_that_come_after_belong_to_the_same_persons(tmp_path: Path, monkeyp
     assert partition(world.root) == persons
 
 
+def test_the_forgotten_do_not_come_back_after_a_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = build(tmp_path, monkeypatch, FIRST)  # customer C-00 was forgotten with the first key
+    for keys in ((FIRST, SECOND), (FIRST, SECOND, THIRD)):
+        use(monkeypatch, *keys)
+        rotate(world.project)
+        world.land(f"crm_{len(keys)}.csv", HEAD + f"9{len(keys)},2024-05-20 10:00:00,call,C-00,,,,,\n", NIGHT)
+        world.night(NIGHT)
+        record = world.ledger[-1].record
+        assert (record.rows_read, record.rows_erased, record.events_made) == (1, 1, 0)
+
+
 def test_modes_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = build(tmp_path, monkeypatch, FIRST)
     rotate(with_key_file(world, FIRST))
