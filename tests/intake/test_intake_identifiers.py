@@ -18,6 +18,7 @@ from klantspoor.intake.ledger import LINKS_SCHEMA, QUARANTINE_SCHEMA
 from klantspoor.intake.normalise import clean
 from klantspoor.intake.pseudonyms import Pseudonymiser
 from klantspoor.intake.sandbox import locked_connection
+from klantspoor.project.key import Keys
 from klantspoor.project.model import IdentifierType
 
 HEAD = "id,moment,activity,customer,mail,tel\n"
@@ -135,7 +136,7 @@ def test_cleaning_twice_is_cleaning_once(texts: list[str | None], kind: str) -> 
 
 def guards(rules: dict[str, Any], *values: str) -> list[str | None]:
     con = locked_connection()
-    maker = IdentifierMaker(con, Pseudonymiser(con, b"k" * 16), {"x": IdentifierType(priority=1, **rules)})
+    maker = IdentifierMaker(con, Pseudonymiser(con, Keys((b"k" * 16,))), {"x": IdentifierType(priority=1, **rules)})
     found: list[str | None] = maker.column("x", pa.array(values)).guards.to_pylist()
     return found
 
@@ -155,7 +156,9 @@ def test_the_first_guard_counts() -> None:
     assert guards(every, "xyz") == ["test"]
 
 
-@pytest.mark.parametrize("value", ["0", "000000000", "-", "---", "-1", "NULL", "none", "Anonymous", "unknown", "n/a"])
+@pytest.mark.parametrize(
+    "value", ["0", "000000000", "-", "---", "000-00", "-1", "NULL", "none", "Anonymous", "unknown", "n/a"]
+)
 @pytest.mark.parametrize("kind", ["none", "email", "phone"])
 def test_what_is_always_nobodys(value: str, kind: str) -> None:
     assert guards({"normalise": kind}, value) == ["blocked"]
@@ -271,7 +274,7 @@ def made(world: World, kind: str, value: str) -> str:
     """The pseudonym of a value by the world's key."""
     con = locked_connection()
     types = {name: IdentifierType(**rules) for name, rules in world.identifiers.items()}
-    maker = IdentifierMaker(con, Pseudonymiser(con, KEY.encode()), types)
+    maker = IdentifierMaker(con, Pseudonymiser(con, Keys((KEY.encode(),))), types)
     return str(maker.column(kind, pa.array([value])).pseudonyms[0])
 
 
