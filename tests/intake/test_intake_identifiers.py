@@ -156,7 +156,9 @@ def test_the_first_guard_counts() -> None:
     assert guards(every, "xyz") == ["test"]
 
 
-@pytest.mark.parametrize("value", ["0", "000000000", "-", "---", "-1", "NULL", "none", "Anonymous", "unknown", "n/a"])
+@pytest.mark.parametrize(
+    "value", ["0", "000000000", "-", "---", "000-00", "-1", "NULL", "none", "Anonymous", "unknown", "n/a"]
+)
 @pytest.mark.parametrize("kind", ["none", "email", "phone"])
 def test_what_is_always_nobodys(value: str, kind: str) -> None:
     assert guards({"normalise": kind}, value) == ["blocked"]
