@@ -9,7 +9,7 @@ export KLANTSPOOR_PROJECT ?= $(CURDIR)/demo
 CUSTOMERS ?= 2000
 DAYS ?= 180
 
-.PHONY: setup run test check format lock bench ui clean docs soak
+.PHONY: setup run test check format lock bench bench-identity ui clean docs soak
 
 setup: $(READY)
 
@@ -44,6 +44,9 @@ docs: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-identity: $(READY)
+	@$(BIN)/python -m bench.identity $(ARGS)
 
 ui: $(READY)
 	@mkdir -p .dagster && cp dagster.yaml .dagster/

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bench.measure import Series
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _LIBRARIES = ("duckdb", "numpy", "pyarrow", "pandas", "pm4py", "great-expectations")
 _WAYS = {
     "figures_sql": "two queries on our published tables",
@@ -43,12 +42,21 @@ def tables(done: list[Series], command: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def put(file: Path, text: str) -> None:
-    """Replaces what stands between the two markers of `file`; makes the file where there is none."""
-    old = file.read_text(encoding="utf-8") if file.exists() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
-    head, _, rest = old.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    file.write_text(f"{head}{BEGIN}\n{text}{END}{tail}", encoding="utf-8")
+def identity(lines: list[list[str]], command: str) -> str:
+    """What `bench.identity` measured, a line for each part of the whole run and of a night."""
+    header = ["CPU s, median", "whole ledger", "/ SciPy", "a night", "night / whole"]
+    return f"{_machine(command)}\n\n{_table(header, lines)}\n"
+
+
+def put(file: Path, text: str, of: str = "measured") -> None:
+    """Replaces what stands between the two markers of `file` called `of`; adds them where there are none."""
+    begin, end = f"<!-- {of}: begin -->", f"<!-- {of}: end -->"
+    old = file.read_text(encoding="utf-8") if file.exists() else "# Benchmarks\n"
+    if begin not in old:
+        old += f"\n{begin}\n{end}\n"
+    head, _, rest = old.partition(begin)
+    _, _, tail = rest.partition(end)
+    file.write_text(f"{head}{begin}\n{text}{end}{tail}", encoding="utf-8")
 
 
 def _machine(command: str) -> str:

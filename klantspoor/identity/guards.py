@@ -43,13 +43,17 @@ def several(pairs: Pairs, most: int) -> tuple[Ints, Ints]:
     many = np.bincount(pairs.node) > most
     chosen = many[pairs.node]
     node, other = pairs.node[chosen], pairs.other[chosen]
-    order = np.lexsort((other, node))
-    node, other = node[order], other[order]
-    new = np.ones(len(node), np.bool_)
-    new[1:] = (node[1:] != node[:-1]) | (other[1:] != other[:-1])
-    found, count = np.unique(node[new], return_counts=True)
+    if len(node) == 0:
+        return node, node
+    # Both in one whole number: a single sort of those is much cheaper than one by two columns.
+    others = int(other.max()) + 1
+    pair = node * others + other
+    pair.sort()
+    node = pair[np.r_[True, pair[1:] != pair[:-1]]] // others
+    begin = np.flatnonzero(np.r_[True, node[1:] != node[:-1]])
+    count = np.diff(np.r_[begin, len(node)])
     crowded = count > most
-    return found[crowded], count[crowded].astype(np.int64)
+    return node[begin[crowded]], count[crowded].astype(np.int64)
 
 
 def crowded(evidence: Evidence, pairs: Pairs, cap: Cap) -> Crowd:

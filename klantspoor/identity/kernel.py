@@ -7,6 +7,7 @@ The rule in words is docs/identity.md; a naive twin in plain Python, which share
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,7 @@ PERSONS, GUARDED, SHARED, IN_TURN = 0, 1, 2, 3
 """What an identifier is: some person's, nobody's by a list, nobody's as it is shared, several persons' in turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capped:
+class Capped(NamedTuple):
     """A decision of a cap: the `node` was seen with `total` others, `most` in a window if the cap has one."""
 
     node: int
@@ -141,8 +141,8 @@ class _Resolution:
         first = np.flatnonzero(asked[member])
         second = np.flatnonzero(self._fit(those)[member])
         other_set, other = held[second], member[second]
-        begin = np.searchsorted(other_set, held[first])
-        count = np.searchsorted(other_set, held[first], side="right") - begin
+        of_set = np.bincount(other_set, minlength=self._evidence.sets)
+        begin, count = (np.cumsum(of_set) - of_set)[held[first]], of_set[held[first]]
         if (count <= 1).all():
             some = count == 1
             return Pairs(member[first[some]], other[begin[some]], held[first[some]])

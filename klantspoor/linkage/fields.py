@@ -7,26 +7,14 @@ A field is called after its kind. Cleaning is for comparing only: case, accents 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import duckdb
 
 from klantspoor.lake.connection import quoted
+from klantspoor.project.model import RecordField
 
-KINDS = (
-    "first_name",
-    "last_name",
-    "full_name",
-    "birth_date",
-    "birth_place",
-    "street",
-    "house_number",
-    "postcode",
-    "city",
-    "email",
-    "phone",
-    "occupation",
-    "gender",
-)
+KINDS: tuple[str, ...] = get_args(RecordField)
 """The kinds of field that can be compared, in the order in which evidence names them."""
 
 _NOBODYS = (

@@ -10,7 +10,7 @@ from bench import figures, tasks
 from bench.__main__ import size
 from bench.generate import blocks, generate
 from bench.measure import Run, Series, rounds
-from bench.report import BEGIN, END, put, tables
+from bench.report import put, tables
 from bench.world import MARTS_COPIED, TABLES_COPIED, open_bench
 from klantspoor.dictionary import TABLES
 
@@ -77,9 +77,10 @@ def test_the_report_stands_between_its_markers(tmp_path: Path) -> None:
     text = tables([series("floor", 2, 1, 3), series("ours", 4, 3, 5)], "python -m bench 20k")
     assert "| 20k | 2.0 (1.0-3.0) | 4.0 (3.0-5.0) | 2.00 | 100 | 100 |" in text
     file = tmp_path / "benchmarks.md"
-    file.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    begin, end = "<!-- measured: begin -->", "<!-- measured: end -->"
+    file.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     put(file, text)
-    assert file.read_text() == f"before\n{BEGIN}\n{text}{END}\nafter\n"
+    assert file.read_text() == f"before\n{begin}\n{text}{end}\nafter\n"
 
 
 def test_a_report_is_refused_where_the_ways_do_not_agree() -> None:
