@@ -118,9 +118,12 @@ class Lake:
                 _remove(left)
 
     def drop_versions(self, names: Iterable[str], due: datetime) -> None:
-        """Have versions removed after the moment `due`, whatever `keep_versions` says; never the current one."""
+        """Have versions removed after the moment `due`, whatever `keep_versions` says; never the current one.
+
+        Of two moments for one version the earlier counts, so that a shorter grace holds at once.
+        """
         noted = read_note(self.root)
-        write_note(self.root, noted | {name: noted.get(name, due) for name in names})
+        write_note(self.root, noted | {name: min(noted.get(name, due), due) for name in names})
 
     def drop_due(self, now: datetime | None = None) -> list[str]:
         """Removes the versions whose moment to go has come (by the wall clock); gives those that still wait for it.
