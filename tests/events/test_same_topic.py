@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from klantspoor.identity.resolve import MOST_HOLDERS
+from klantspoor.identity.written import MOST_HOLDERS
 from tests.identity.whole_world import Row, Shop, person_id
 
 EXAMPLES = int(os.environ.get("KLANTSPOOR_EXAMPLES", "25"))
