@@ -23,7 +23,7 @@ def plant(world: World, person: str) -> None:
     _vault(world)
     _linkage(world.lake.ledger / "linkage" / "000001.parquet", mine, theirs)
     _decisions(world.root / "identity-decisions.jsonl", mine, theirs)
-    (world.lake.root / "state").mkdir()
+    (world.lake.root / "state").mkdir(exist_ok=True)
     (world.lake.root / "state" / "persons.json").write_text(json.dumps({"person": person}))
     staged = world.lake.root / "work" / "some-run" / "tables"
     staged.mkdir(parents=True)
