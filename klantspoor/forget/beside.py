@@ -20,7 +20,6 @@ from klantspoor.intake.pseudonyms import Pseudonymiser
 from klantspoor.intake.tombstones import (
     EVENT,
     IDENTIFIER,
-    PERSON,
     SHARED,
     SHARED_SCHEMA,
     TOMBSTONES,
@@ -61,7 +60,7 @@ def _tombstones(request: Request, pseudonyms: Pseudonymiser) -> list[pa.Table]:
         (IDENTIFIER, kind, [name for of, name in request.exclusive if of == kind])
         for kind in sorted({kind for kind, _ in request.exclusive})
     ]
-    groups += [(EVENT, None, request.events), (PERSON, None, [request.person_id])]
+    groups.append((EVENT, None, request.events))
     return [
         pa.table(
             {

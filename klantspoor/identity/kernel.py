@@ -42,7 +42,6 @@ class Assignment:
         anchor: (persons) the node that names each person: the one of the lowest sequence, then the most trusted.
         set_person: (m) the person of each set: that of its most trusted identifier that is a person's; -1: nobody.
         capped, refused: what the guards decided.
-        unmet: positions among the forced pairs of which an end is nobody's.
     """
 
     label: Labels
@@ -51,7 +50,6 @@ class Assignment:
     set_person: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     capped: list[Capped] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
-    unmet: list[int] = field(default_factory=list)
 
 
 def assign(evidence: Evidence, types: dict[str, IdentifierType]) -> Assignment:
@@ -110,8 +108,6 @@ class _Resolution:
                 self._keep_shared(self._kinds(number))
                 self._link([number], sighted)
         self._name()
-        ends = (self._evidence.forced.left, self._evidence.forced.right)
-        made.unmet = np.flatnonzero((made.status[ends[0]] != PERSONS) | (made.status[ends[1]] != PERSONS)).tolist()
         return made
 
     # --- guards

@@ -9,7 +9,6 @@ identifiers that a forgotten person had in common with others: these go on being
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from klantspoor.intake.pseudonyms import SEPARATOR, Pseudonymiser
 
 TOMBSTONES = "tombstones.parquet"
 SHARED = "shared.parquet"
-EVENT, PERSON = "event", "person"
+EVENT = "event"
 IDENTIFIER = "identifier"
 TOMBSTONES_SCHEMA = pa.schema(
     [
@@ -35,7 +34,7 @@ TOMBSTONES_SCHEMA = pa.schema(
         pa.field("receipt", pa.string(), nullable=False),
     ]
 )
-"""`kind` is identifier, event or person; `identifier_type` is null but for the first."""
+"""`kind` is identifier or event; `identifier_type` is null for an event."""
 SHARED_SCHEMA = pa.schema(
     [
         pa.field("identifier_type", pa.string(), nullable=False),
@@ -50,7 +49,7 @@ Micros = npt.NDArray[np.int64]
 def make_tombstones(
     pseudonyms: Pseudonymiser, kind: str, values: pa.Array, identifier_type: str | None = None
 ) -> pa.Array:
-    """The tombstones (n, 24 hex digits) of identifiers of one type, of event ids, or of person ids."""
+    """The tombstones (n, 24 hex digits) of identifiers of one type, or of event ids."""
     domain = SEPARATOR.join(filter(None, ("tombstone", kind, identifier_type)))
     return pseudonyms.of(values, domain, DIGITS)
 
@@ -150,10 +149,6 @@ class Gravekeeper:
         """Which events (n) were forgotten by their id; needed where only a shared device told whose they were."""
         return np.asarray(self._before(EVENT, event_ids, None) > at, np.bool_)
 
-    def persons(self, person_ids: pa.Array) -> Mask:
-        """Which persons (n) were forgotten under that id; so that no alias goes on naming them."""
-        return np.asarray(self._before(PERSON, person_ids, None) > np.iinfo(np.int64).min, np.bool_)
-
     def _forgotten_until(self, column: IdentifierColumn) -> Micros:
         """As `_before`, of identifiers; a tombstone may be of the pseudonym that one had under fewer keys."""
         until = self._before(IDENTIFIER, column.pseudonyms, column.type)
@@ -192,11 +187,6 @@ def gravekeeper(
 ) -> Gravekeeper | None:
     """Who keeps these graves; None where there are none, so that a ledger of the living costs nothing."""
     return Gravekeeper(tombstones, pseudonyms, priorities) if tombstones else None
-
-
-def as_micros(moment: datetime) -> int:
-    """An aware moment in µs since 1970 UTC."""
-    return int(pa.scalar(moment, pa.timestamp("us", tz="UTC")).cast(pa.int64()).as_py())
 
 
 def _without(column: IdentifierColumn, gone: Mask) -> IdentifierColumn:

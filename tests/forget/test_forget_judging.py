@@ -20,7 +20,6 @@ from klantspoor.intake.tombstones import (
     TOMBSTONES_SCHEMA,
     Gravekeeper,
     Tombstones,
-    as_micros,
     make_tombstones,
 )
 from klantspoor.project.key import Keys
@@ -92,7 +91,7 @@ def test_the_gate_judges_as_the_naive_rule_does(
     table: list[tuple[tuple[Cell, ...], int | None]], dead: set[tuple[str, str]], shared: set[tuple[str, str]]
 ) -> None:
     moments = [REQUESTED + timedelta(days=(day or 0) - 10) for _, day in table]
-    at = np.array([as_micros(moment) for moment in moments], np.int64)
+    at = pa.array(moments, pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
     dated = np.array([day is not None for _, day in table], np.bool_)
     judged = keeper(dead, shared).judge(columns([row for row, _ in table]), at, dated)
     wanted = [naive(row, day, dead, shared) for row, day in table]
