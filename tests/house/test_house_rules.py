@@ -36,7 +36,11 @@ ROOMS = {
     "marts": {"errors", "dictionary", "project", "lake", "journeys"},
     "mining": {"errors", "dictionary", "project", "lake", "marts"},
     "page": {"errors", "dictionary", "project", "lake", "marts"},
-}
+    "night": {
+        "errors", "dictionary", "project", "lake", "intake", "identity", "events", "forget", "journeys", "marts", "mining",
+        "page",
+    },
+}  # fmt: skip
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -1,0 +1,82 @@
+"""A whole night without an orchestrator: what the job does, one library call after another.
+
+For tests, notebooks and rebuilds aside. The nightly job calls the same stages, one asset each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from uuid import uuid4
+
+from klantspoor.dictionary import TABLES
+from klantspoor.events.build import build as build_events
+from klantspoor.forget.steps import resume_all
+from klantspoor.identity.resolve import resolve
+from klantspoor.intake.take import take_in
+from klantspoor.journeys.build import build as build_journeys
+from klantspoor.lake import Lake, Staging, Version
+from klantspoor.lake.checks import run_queries
+from klantspoor.lake.domain_rules import domain_rules, facts_of
+from klantspoor.lake.rules import table_rules
+from klantspoor.lake.steps import gate, measured, note_verdicts, runs_table
+from klantspoor.marts.build import MARTS
+from klantspoor.marts.build import build as build_mart
+from klantspoor.mining.discover import discover
+from klantspoor.page.pages import write as write_pages
+from klantspoor.project.model import Project
+
+
+def night(
+    project: Project, lake: Lake, as_of: datetime, run_id: str | None = None, *, with_pages: bool = True
+) -> Version:
+    """Takes in what landed, builds every table, judges them by queries, and publishes them.
+
+    Args:
+        project: a loaded, valid project.
+        lake: its lake.
+        as_of: the night's clock, with its zone.
+        run_id: names the run; made up where it is not given.
+        with_pages: whether to discover models and write pages, which cost more than a small night.
+
+    Raises:
+        BusyError: another run is writing to this lake.
+        PublicationStoppedError: something critical failed; the version before stays.
+        KlantspoorError: as the stages raise it.
+    """
+    with lake.open_run(run_id or str(uuid4()), as_of) as staging:
+        with measured(staging, "ledger"):
+            resume_all(project, lake, staging=staging)
+            take_in(project, lake.root, staging.as_of)
+        build(project, lake, staging)
+        if with_pages:
+            with measured(staging, "models"):
+                discover(project, staging)
+            with measured(staging, "pages"):
+                write_pages(project, staging)
+        with measured(staging, "publication"):
+            staging.write("runs", runs_table(staging, lake.current()))
+        judge(project, staging)
+        gate(staging)
+        return lake.publish(staging)
+
+
+def build(project: Project, lake: Lake, staging: Staging) -> None:
+    """Builds every table but `runs` from the ledger, as far as the version before does not hold it already."""
+    stages: dict[str, Callable[[], object]] = {
+        "identity": partial(resolve, project, lake, staging),
+        "events": partial(build_events, project, lake, staging),
+        "journeys": partial(build_journeys, project, staging),
+    } | {name: partial(build_mart, name, project, staging) for name in MARTS}
+    for name, call in stages.items():
+        with measured(staging, name):
+            call()
+
+
+def judge(project: Project, staging: Staging) -> None:
+    """Judges every staged table by every rule on it, and notes the verdicts for `gate`."""
+    rules = domain_rules(facts_of(project))
+    for name, table in TABLES.items():
+        asked = [*table_rules(table), *(rule for rule in rules if rule.table == name)]
+        note_verdicts(staging, name, run_queries(staging, table, asked))
