@@ -68,7 +68,8 @@ def build(project: Project, lake: Lake, staging: Staging) -> None:
         "identity": partial(resolve, project, lake, staging),
         "events": partial(build_events, project, lake, staging),
         "journeys": partial(build_journeys, project, staging),
-    } | {name: partial(build_mart, name, project, staging) for name in MARTS}
+    }
+    stages |= {name: partial(build_mart, name, project, staging) for name in MARTS}
     for name, call in stages.items():
         with measured(staging, name):
             call()
