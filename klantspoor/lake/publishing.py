@@ -20,8 +20,9 @@ import duckdb
 
 from klantspoor.dictionary import TABLES
 from klantspoor.errors import LakeError
-from klantspoor.lake.staging import EXTRAS, Staging, count_rows
+from klantspoor.lake.staging import EXTRAS, STATE, Staging, count_rows
 from klantspoor.lake.version import Version
+from klantspoor.lake.writer import link
 
 POINTER = "current"
 DATABASE = "klantspoor.duckdb"
@@ -46,6 +47,7 @@ def build_version(staging: Staging, versions: Path, name: str) -> Path:
         _link_tree(staging.folder(table), aside / table)
     for extra in EXTRAS:
         _link_tree(staging.extra(extra), aside / extra)
+    _link_tree(staging.state, aside / STATE)
     manifest = _manifest(staging, aside, name)
     (aside / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
     _force_tree(aside)
@@ -116,15 +118,12 @@ def _force_tree(root: Path) -> None:
 
 
 def _link_tree(source: Path, target: Path) -> None:
-    """The files of `source` again below `target`: linked, or copied where links fail; neither is written in place."""
+    """The files of `source` again below `target`."""
     for folder, _, files in os.walk(source):
         into = target / Path(folder).relative_to(source)
         into.mkdir(parents=True, exist_ok=True)
         for name in files:
-            try:
-                os.link(Path(folder) / name, into / name)
-            except OSError:
-                shutil.copyfile(Path(folder) / name, into / name)
+            link(Path(folder) / name, into / name)
 
 
 def _sha256(path: Path) -> str:
