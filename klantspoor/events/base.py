@@ -51,7 +51,7 @@ _STATE: dict[str, dict[str, str]] = {
     },
     "kinds": dict.fromkeys(
         ("source", "activity", "channel", "initiator", "team", "declared_visibility", "instrument"), "VARCHAR"
-    ) | {"events": "BIGINT"},
+    ) | {"said": "VARCHAR", "events": "BIGINT"},
     "personas": {
         "identifier_set": "UBIGINT", "persona": "VARCHAR", "last_seen": "TIMESTAMPTZ", "sequence": "BIGINT",
     },
@@ -89,13 +89,15 @@ def columns_of(name: str, case_keys: Iterable[str]) -> dict[str, str]:
 class Base:
     """What tonight goes on from: a version with its state, or nothing (`version` is None).
 
-    `files` is how many of the ledger's files it was made of, `generation` the number of this night's additions.
+    `rules` tells one configuration from another; `files` is how many of the ledger's files it was made of, `generation` the
+    number of this night's additions.
     """
 
     version: Version | None
     case_keys: tuple[str, ...]
     made_of: dict[str, Any]
     as_of: datetime
+    rules: str
     files: int = 0
     generation: int = 1
     ledger: list[list[Any]] = field(default_factory=list)
@@ -151,6 +153,7 @@ class Base:
         """Says what tonight's state is made of."""
         said = {
             "made_of": self.made_of,
+            "rules": self.rules,
             "ledger": self.ledger,
             "as_of": self.as_of.isoformat(),
             "generation": self.generation,
@@ -170,15 +173,24 @@ def _empty(columns: dict[str, str]) -> str:
     return ", ".join(f'NULL::{type_} AS "{name}"' for name, type_ in columns.items())
 
 
-def rules_fingerprint(project: Project, case_keys: Iterable[str]) -> str:
+def rules_fingerprint(project: Project) -> str:
     """Changes with whatever in the configuration decides about events that were read, and their journeys."""
-    said = {
-        "journeys": {name: file.model_dump(mode="json") for name, file in sorted(project.journeys.items())},
-        "calendar": project.file.calendar.model_dump(mode="json") if project.file.calendar else None,
-        "timezone": project.file.timezone,
-        "contact_gaps": {name: str(source.contact_gap) for name, source in sorted(project.sources.items())},
-        "case_keys": list(case_keys),
-    }
+    return _fingerprint(
+        {
+            "journeys": {name: file.model_dump(mode="json") for name, file in sorted(project.journeys.items())},
+            "contact_gaps": {name: str(source.contact_gap) for name, source in sorted(project.sources.items())},
+        }
+        | _for_all(project)
+    )
+
+
+def _for_all(project: Project) -> dict[str, Any]:
+    """What decides about all journeys alike; of the rest, `journeys.rules.said_of` tells which kinds of events it is about."""
+    calendar = project.file.calendar
+    return {"calendar": calendar.model_dump(mode="json") if calendar else None, "timezone": project.file.timezone}
+
+
+def _fingerprint(said: dict[str, Any]) -> str:
     return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -199,13 +211,13 @@ def open_base(
 ) -> Base:
     """The state to go on from, if the current version has one that fits; `files` are all of the ledger's."""
     made_of = {
-        "rules": rules_fingerprint(project, case_keys),
+        "for_all": _fingerprint(_for_all(project) | {"case_keys": list(case_keys)}),
         "software": software_fingerprint(),
         "dictionary": dictionary_fingerprint(),
     }
     today = [[file.record.sequence, _digest(file)] for file in files]
-    keys, as_of = tuple(case_keys), staging.as_of
-    anew = Base(None, keys, made_of, as_of, ledger=today)
+    keys, as_of, rules = tuple(case_keys), staging.as_of, rules_fingerprint(project)
+    anew = Base(None, keys, made_of, as_of, rules, ledger=today)
     version = lake.current()
     if version is None:
         return anew
@@ -216,4 +228,4 @@ def open_base(
         fits = fits and datetime.fromisoformat(about["as_of"]) <= as_of
     except (OSError, ValueError, KeyError, TypeError):
         return anew
-    return Base(version, keys, made_of, as_of, len(known), generation + 1, today) if fits else anew
+    return Base(version, keys, made_of, as_of, rules, len(known), generation + 1, today) if fits else anew

@@ -39,13 +39,13 @@ def write_changes(connection: duckdb.DuckDBPyConnection, base: Base, before: Ver
     connection.execute(
         "COPY changes TO $path (FORMAT parquet)", {"path": str(staging.work("canonical") / "changes.parquet")}
     )
-    said = {"rules": before is not None and _rules_of(before) not in (None, base.made_of["rules"])}
+    said = {"rules": before is not None and _rules_of(before) not in (None, base.rules)}
     (staging.work("canonical") / "changed.json").write_text(json.dumps(said), "utf-8")
 
 
 def _rules_of(before: Version) -> str | None:
     try:
-        return str(json.loads((before.state / ABOUT).read_text("utf-8"))["made_of"]["rules"])
+        return str(json.loads((before.state / ABOUT).read_text("utf-8"))["rules"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -78,7 +78,10 @@ def _since_base(connection: duckdb.DuckDBPyConnection, before: Version) -> None:
             WHERE NOT w.is_new AND w.was_person_id IS DISTINCT FROM w.person_id
             UNION ALL
             SELECT b.event_id, b.was_person_id, b.person_id, 'identity' FROM back b
-            WHERE b.was_person_id IS DISTINCT FROM b.person_id"""
+            WHERE b.was_person_id IS DISTINCT FROM b.person_id
+            UNION ALL
+            SELECT b.event_id, b.was_person_id, b.person_id, 'rule' FROM back b SEMI JOIN differing USING (event_id)
+            WHERE b.was_person_id IS NOT DISTINCT FROM b.person_id"""
     )
 
 

@@ -5,19 +5,22 @@ There are few of them, so what the journey files say is worked out per kind and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import duckdb
 
 from klantspoor.events.base import Base
-from klantspoor.journeys.rules import KIND_COLUMNS, reach_of, roles_table
+from klantspoor.journeys.rules import KIND_COLUMNS, reach_of, roles_table, said_of
 from klantspoor.lake import Staging
 from klantspoor.project.model import Project
 
 _COLUMNS = ", ".join(KIND_COLUMNS)
 
 
-def same_kind(rows: str, kinds: str = "k") -> str:
-    """SQL: whether a row of `rows` is of a kind of `kinds`."""
-    return " AND ".join(f"{rows}.{name} IS NOT DISTINCT FROM {kinds}.{name}" for name in KIND_COLUMNS)
+def same_kind(rows: str, kinds: str = "k", beside: Mapping[str, str] | None = None) -> str:
+    """SQL: whether a row of `rows` is of a kind of `kinds`; `beside` names columns that another table has."""
+    has = beside or {}
+    return " AND ".join(f"{has.get(name, rows)}.{name} IS NOT DISTINCT FROM {kinds}.{name}" for name in KIND_COLUMNS)
 
 
 def find_kinds(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
@@ -25,7 +28,8 @@ def find_kinds(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
 
     `seen_kinds` are all kinds that tonight's or settled events have or had, in order: `kind`, the columns, what the
     journey files say (`visibility`, `visibility_rule`), whether the kernel needs them (`is_mapped`), and for how many
-    microseconds after it such an event can still be joined or end a journey (`reach`). `stream_kinds` (kind,
+    microseconds after it such an event can still be joined or end a journey (`reach`), and a fingerprint of all that the
+    configuration says of it (`said`). `stream_kinds` (kind,
     journey_type) says which are part of the streams of a journey type.
 
     Raises:
@@ -39,6 +43,7 @@ def find_kinds(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
     everything = connection.sql("SELECT * FROM numbered_kinds ORDER BY kind").to_arrow_table()
     connection.register("roles", roles_table(project, everything))
     connection.register("reaches", reach_of(project, everything))
+    connection.register("sayings", said_of(project, everything))
     connection.execute(
         """CREATE TEMP TABLE stream_kinds AS SELECT DISTINCT kind, journey_type FROM roles WHERE role <> 'answer'"""
     )
@@ -50,12 +55,12 @@ def find_kinds(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
                           FILTER (role <> 'internal') AS visible_rule,
                       min('internal in ' || journey_type) FILTER (role = 'internal') AS internal_rule
                FROM roles GROUP BY kind)
-           SELECT k.*, r.reach, said.kind IS NOT NULL OR instrument IS NOT NULL AS is_mapped,
+           SELECT k.*, r.reach, s.said, said.kind IS NOT NULL OR instrument IS NOT NULL AS is_mapped,
                   CASE WHEN declared_visibility IS NOT NULL THEN declared_visibility WHEN is_visible THEN 'visible'
                        WHEN said.kind IS NOT NULL THEN 'internal' ELSE 'unknown' END AS visibility,
                   CASE WHEN declared_visibility IS NOT NULL THEN 'declared by the source' WHEN is_visible THEN visible_rule
                        WHEN said.kind IS NOT NULL THEN internal_rule ELSE 'no journey type maps it' END AS visibility_rule
-           FROM numbered_kinds k JOIN reaches r USING (kind) LEFT JOIN said USING (kind)"""
+           FROM numbered_kinds k JOIN reaches r USING (kind) JOIN sayings s USING (kind) LEFT JOIN said USING (kind)"""
     )
     connection.execute(
         f"CREATE TEMP TABLE winners AS SELECT f.*, k.kind FROM found f JOIN numbered_kinds k ON {same_kind('f')}"
@@ -95,7 +100,7 @@ def remember_kinds(connection: duckdb.DuckDBPyConnection, base: Base, staging: S
         connection,
         staging,
         "kinds",
-        f"""SELECT {", ".join(f"k.{name}" for name in KIND_COLUMNS)}, sum(c.events)::BIGINT AS events
+        f"""SELECT {", ".join(f"k.{name}" for name in KIND_COLUMNS)}, k.said, sum(c.events)::BIGINT AS events
             FROM (SELECT k.kind, b.events FROM base_kinds b JOIN seen_kinds k ON {same_kind("b")}
                   UNION ALL SELECT k.kind, -count(*) FROM leaving l JOIN seen_kinds k ON {same_kind("l")} GROUP BY k.kind
                   UNION ALL SELECT kind, count(*) FROM winners SEMI JOIN settling USING (event_id) GROUP BY kind) c

@@ -12,6 +12,7 @@ import duckdb
 
 from klantspoor.events.base import BESIDE, LIVE, Base
 from klantspoor.events.kinds import same_kind
+from klantspoor.journeys.rules import KIND_COLUMNS
 from klantspoor.lake import Staging
 from klantspoor.lake.parts import parts
 
@@ -21,21 +22,44 @@ PUBLISHED = [name for name in LIVE if name not in BESIDE] + ["topic", "file_sequ
 def reopen(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -> list[int]:
     """Makes `reopened` (person), `dropped` (event_id, part) and `back`, and gives the numbers of the parts that lose rows.
 
+    Where the configuration says something else of kinds of events than it did, who has such events is reopened too.
+
     `dropped` are the settled events that leave their parts: those of reopened persons, those that changed hands, and
     `gone` ones; `back` holds them with the columns of `found`, but for the gone ones.
 
     Needs what `dedupe`, `persons` and `kinds` have made, `personas` (person, persona), and the views of the base.
     """
+    _differing(connection, base)
     _persons(connection, keys)
     connection.execute(
         """CREATE TEMP TABLE dropped AS
            SELECT event_id, part FROM base_settled
            WHERE person IN (SELECT person FROM reopened) OR event_id IN (SELECT event_id FROM changed)
+              OR event_id IN (SELECT event_id FROM differing)
               OR event_id IN (SELECT event_id FROM gone)"""
     )
     hit = [int(part) for (part,) in connection.execute("SELECT DISTINCT part FROM dropped ORDER BY ALL").fetchall()]
     _rows(connection, base, hit, keys)
     return hit
+
+
+def _differing(connection: duckdb.DuckDBPyConnection, base: Base) -> None:
+    """`differing` (event_id, person): settled events of kinds that the configuration says something else of than it did."""
+    connection.execute("CREATE TEMP TABLE differing (event_id VARCHAR, person UBIGINT)")
+    columns = ", ".join(f"b.{name}" for name in KIND_COLUMNS)
+    connection.execute(
+        f"""CREATE TEMP TABLE other_kinds AS
+            SELECT {columns} FROM base_kinds b JOIN seen_kinds k ON {same_kind("b")} WHERE b.said <> k.said"""
+    )
+    [(some,)] = connection.execute("SELECT count(*) FROM other_kinds").fetchall()
+    if some and base.version is not None:
+        kind = same_kind("e", beside={"declared_visibility": "s", "instrument": "s"})
+        connection.execute(
+            f"""INSERT INTO differing
+                SELECT s.event_id, s.person FROM base_settled s
+                JOIN read_parquet($paths, hive_partitioning = false) e USING (event_id) JOIN other_kinds k ON {kind}""",
+            {"paths": base.version.glob("events")},
+        )
 
 
 def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
@@ -57,6 +81,7 @@ def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
     reasons = [
         "SELECT was AS person FROM changed UNION ALL SELECT person FROM changed",
         "SELECT s.person FROM base_settled s SEMI JOIN gone USING (event_id)",
+        "SELECT person FROM differing",
         """SELECT m.person FROM (SELECT person, min("at") AS first FROM mapped GROUP BY person) m
            JOIN settled_persons p USING (person) WHERE m.first <= p.deadline""",
         """SELECT p.person FROM settled_persons p LEFT JOIN personas n USING (person)

@@ -11,16 +11,18 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Collection
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 
 from klantspoor.dictionary import TABLES
 from klantspoor.errors import LakeError
-from klantspoor.lake.staging import EXTRAS, STATE, Staging, count_rows
+from klantspoor.lake.staging import EXTRAS, STATE, Staging
 from klantspoor.lake.version import Version
 from klantspoor.lake.writer import link
 
@@ -28,8 +30,10 @@ POINTER = "current"
 DATABASE = "klantspoor.duckdb"
 
 
-def build_version(staging: Staging, versions: Path, name: str) -> Path:
+def build_version(staging: Staging, versions: Path, name: str, before: Version | None = None) -> Path:
     """Lay the staged tables and extras into `versions/name`, hashed, with a manifest, and forced to disk.
+
+    What is the same file in the version `before` was hashed, counted and forced to disk then, and is not read again.
 
     Raises:
         LakeError: where the run has not made every table of the dictionary.
@@ -48,21 +52,39 @@ def build_version(staging: Staging, versions: Path, name: str) -> Path:
     for extra in EXTRAS:
         _link_tree(staging.extra(extra), aside / extra)
     _link_tree(staging.state, aside / STATE)
-    manifest = _manifest(staging, aside, name)
+    known = _known(aside, before)
+    manifest = _manifest(staging, aside, name, known)
     (aside / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-    _force_tree(aside)
+    _force_tree(aside, known)
     target = versions / name
     aside.rename(target)
     force(versions)
     return target
 
 
-def _manifest(staging: Staging, root: Path, name: str) -> dict[str, Any]:
-    files = {
-        str(path.relative_to(root)): {"sha256": _sha256(path), "bytes": path.stat().st_size}
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
+def _known(root: Path, before: Version | None) -> dict[str, dict[str, Any]]:
+    """What the manifest before says of files that are the very same, by path."""
+    if before is None:
+        return {}
+    known = {}
+    for path, said in before.manifest["files"].items():
+        try:
+            is_told = "rows" in said or not path.endswith(".parquet")
+            if is_told and (root / path).samefile(before.root / path):
+                known[path] = said
+        except OSError:
+            continue
+    return known
+
+
+def _manifest(staging: Staging, root: Path, name: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    files = {name: known.get(name) or _said(path) for path in paths for name in [str(path.relative_to(root))]}
+    rows = dict.fromkeys(TABLES, 0)
+    for path, said in files.items():
+        table = path.split("/", 1)[0]
+        if table in rows:
+            rows[table] += said["rows"]
     return {
         "version": name,
         "run_id": staging.run_id,
@@ -70,9 +92,17 @@ def _manifest(staging: Staging, root: Path, name: str) -> dict[str, Any]:
         "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": _software(),
         "dictionary": dictionary_fingerprint(),
-        "tables": {table: count_rows(root / table) for table in TABLES},
+        "tables": rows,
         "files": files,
     }
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """What the manifest says of a file: its hash, its size, and of Parquet the number of rows."""
+    said: dict[str, Any] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
+    if path.suffix == ".parquet":
+        said["rows"] = int(pq.read_metadata(path).num_rows)
+    return said
 
 
 def dictionary_fingerprint() -> str:
@@ -110,10 +140,12 @@ def force(path: Path) -> None:
         os.close(handle)
 
 
-def _force_tree(root: Path) -> None:
+def _force_tree(root: Path, known: Collection[str]) -> None:
     for folder, _, files in os.walk(root, topdown=False):
         for name in files:
-            force(Path(folder) / name)
+            path = Path(folder) / name
+            if str(path.relative_to(root)) not in known:
+                force(path)
         force(Path(folder))
 
 

@@ -41,7 +41,7 @@ class Version:
         """What it holds.
 
         `version`, `run_id`, `as_of`, `published_at`, `software`, `dictionary`, `tables` (name -> rows), `files`
-        (path -> sha256, bytes).
+        (path -> sha256, bytes, and rows of Parquet).
 
         Raises:
             LakeError: where the version is gone (pruned meanwhile) or damaged.
