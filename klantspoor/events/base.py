@@ -128,8 +128,7 @@ class Base:
         self, connection: duckdb.DuckDBPyConnection, staging: Staging, name: str, query: str, **given: Any
     ) -> None:
         """Adds the rows of a query to one kind of state, behind what the version before has of it."""
-        folder = staging.state / name
-        folder.mkdir(exist_ok=True)
+        folder = staging.state(name, anew=True)
         paths = self.paths(name)
         if len(paths) >= MOST_FILES:
             listed = ", ".join(f'"{column}"' for column in columns_of(name, self.case_keys))
@@ -141,8 +140,7 @@ class Base:
 
     def replace(self, connection: duckdb.DuckDBPyConnection, staging: Staging, name: str, query: str) -> None:
         """Makes the rows of a query one kind of state, in place of what the version before has of it."""
-        folder = staging.state / name
-        folder.mkdir(exist_ok=True)
+        folder = staging.state(name, anew=True)
         self._write(connection, folder, query, {})
 
     def _write(self, connection: duckdb.DuckDBPyConnection, folder: Path, query: str, given: dict[str, Any]) -> None:
@@ -158,7 +156,7 @@ class Base:
             "as_of": self.as_of.isoformat(),
             "generation": self.generation,
         }
-        (staging.state / ABOUT).write_text(json.dumps(said), "utf-8")
+        (staging.state("about") / ABOUT).write_text(json.dumps(said), "utf-8")
 
 
 _LEAVES = {
@@ -222,7 +220,7 @@ def open_base(
     if version is None:
         return anew
     try:
-        about = json.loads((version.state / ABOUT).read_text("utf-8"))
+        about = json.loads((version.state / "about" / ABOUT).read_text("utf-8"))
         known, generation = about["ledger"], int(about["generation"])
         fits = about["made_of"] == made_of and known == today[: len(known)]
         fits = fits and datetime.fromisoformat(about["as_of"]) <= as_of

@@ -45,7 +45,7 @@ def write_changes(connection: duckdb.DuckDBPyConnection, base: Base, before: Ver
 
 def _rules_of(before: Version) -> str | None:
     try:
-        return str(json.loads((before.state / ABOUT).read_text("utf-8"))["rules"])
+        return str(json.loads((before.state / "about" / ABOUT).read_text("utf-8"))["rules"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

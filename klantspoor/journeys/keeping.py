@@ -147,7 +147,7 @@ class Keeper:
         self._before = before
         self._writers = writers
         self._next = before.generation * A_GENERATION
-        self._folder = staging.state / "journeys"
+        self._folder = staging.state("journeys", anew=True)
         self._state: list[pa.Table] = []
 
     def __enter__(self) -> Keeper:
@@ -222,7 +222,6 @@ class Keeper:
 
     def _keep(self) -> None:
         """Adds what was settled tonight to the state, behind what the version before has of it."""
-        self._folder.mkdir(exist_ok=True)
         if self._before.version is not None:
             for path in sorted((self._before.version / "state" / "journeys").glob("*.parquet")):
                 link(path, self._folder / path.name)

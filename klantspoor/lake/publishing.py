@@ -51,7 +51,7 @@ def build_version(staging: Staging, versions: Path, name: str, before: Version |
         _link_tree(staging.folder(table), aside / table)
     for extra in EXTRAS:
         _link_tree(staging.extra(extra), aside / extra)
-    _link_tree(staging.state, aside / STATE)
+    _link_tree(staging.root / STATE, aside / STATE)
     known = _known(aside, before)
     manifest = _manifest(staging, aside, name, known)
     (aside / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")

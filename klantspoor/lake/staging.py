@@ -5,6 +5,7 @@ Nothing here is seen by readers of the lake; publishing is in `klantspoor.lake.p
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -79,10 +80,15 @@ class Staging:
             raise LakeError(f"{name!r} is not published beside the tables; allowed: {', '.join(EXTRAS)}")
         return _made(self.root / "extras" / name)
 
-    @property
-    def state(self) -> Path:
-        """The folder of what the next night goes on from, published with the tables; made when absent."""
-        return _made(self.root / STATE)
+    def state(self, name: str, *, anew: bool = False) -> Path:
+        """A folder of what the next night goes on from, published with the tables; made when absent.
+
+        `anew` empties it: what an attempt before this one left may be links to published files.
+        """
+        folder = self.root / STATE / _plain(name)
+        if anew:
+            shutil.rmtree(folder, ignore_errors=True)
+        return _made(folder)
 
     def writer(self, table_name: str) -> TableWriter:
         """A context manager that takes batches and moves the table into place when it ends without an error."""

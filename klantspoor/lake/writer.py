@@ -176,6 +176,7 @@ def partition_column(table: Table) -> str | None:
 
 def link(source: Path, target: Path) -> None:
     """The file again at `target`: linked, or copied where links fail. Neither is ever written in place."""
+    target.unlink(missing_ok=True)  # what stands there may be a link to something published
     try:
         os.link(source, target)
     except OSError:

@@ -179,8 +179,7 @@ def kept(staging: Staging, code: Iterable[Path], zone: str) -> Kept:
     except FileNotFoundError:
         return Kept(None, [], [], None)
     about = {"code": sha256(b"".join(path.read_bytes() for path in code)).hexdigest(), "zone": zone}
-    target = staging.state / "paths"
-    target.mkdir(exist_ok=True)
+    target = staging.state("paths", anew=True)
     (target / _ABOUT).write_text(json.dumps(about), "utf-8")
     generation = int(base["generation"])
     folder = Path(base["version"]) / "state" / "paths" if base["version"] else None
@@ -200,7 +199,7 @@ def kept(staging: Staging, code: Iterable[Path], zone: str) -> Kept:
 
 def _reopened(staging: Staging) -> Any:
     """(person, generation) of all persons who were ever reopened, as a structured array."""
-    rows = literal(str(staging.state / "reopened" / "*.parquet"))
+    rows = literal(str(staging.state("reopened") / "*.parquet"))
     with duckdb.connect() as con:
         found = con.execute(f"SELECT person, generation FROM read_parquet({rows})").fetchnumpy()
     reopened = np.empty(len(found["person"]), dtype=[("person", np.uint64), ("generation", np.int64)])
@@ -212,7 +211,7 @@ def keep(staging: Staging, known: Kept, fresh: Segment | None) -> None:
     """Keeps the settled journeys' columns for the nights to come: those known, and what was settled tonight."""
     if known.generation is None:
         return
-    target = staging.state / "paths"
+    target = staging.state("paths")
     if len(known.numbers) >= MOST_SEGMENTS:
         joined([*known.segments, *([fresh] if fresh else [])]).save(target, known.generation)
         return
