@@ -58,9 +58,6 @@ _STATE: dict[str, dict[str, str]] = {
     "dropped": {"event_id": "VARCHAR", "generation": "BIGINT"},
     "reopened": {"person": "UBIGINT", "generation": "BIGINT"},
     "persons": {"person": "UBIGINT", "deadline": "BIGINT", "persona": "VARCHAR", "generation": "BIGINT"},
-    "streams": {
-        "person": "UBIGINT", "journey_type": "VARCHAR", "low": "UBIGINT", "high": "UBIGINT", "generation": "BIGINT",
-    },
     "journeys": {
         "journey_id": "VARCHAR", "person": "UBIGINT", "journey_type": "VARCHAR", "account": "UBIGINT", "cycle": "BIGINT",
         "part": "BIGINT", "generation": "BIGINT",
@@ -162,7 +159,6 @@ class Base:
 _LEAVES = {
     "settled": ("event_id", "dropped"),
     "persons": ("person", "reopened"),
-    "streams": ("person", "reopened"),
     "journeys": ("person", "reopened"),
 }
 

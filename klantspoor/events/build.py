@@ -27,7 +27,7 @@ from klantspoor.lake import Lake, Staging
 from klantspoor.lake.connection import limited, literal
 from klantspoor.project.model import Project
 
-_VIEWS = ("live", "settled", "ids", "losers", "kinds", "personas", "persons", "streams", "dropped", "reopened")
+_VIEWS = ("live", "settled", "ids", "losers", "kinds", "personas", "persons", "dropped", "reopened")
 _FIELDS = (
     "sequence", "source", "file", "content_hash", "landed_at", "file_status", "dialect", "rows_read", "rows_ignored",
     "rows_reference", "rows_quarantined", "rows_erased", "events_made", "times_resolved", "anonymous_events",

@@ -24,13 +24,12 @@ def same_kind(rows: str, kinds: str = "k", beside: Mapping[str, str] | None = No
 
 
 def find_kinds(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
-    """Makes `seen_kinds`, `stream_kinds`, and `winners` (`found` with its `kind` among them; `found` goes).
+    """Makes `seen_kinds`, and `winners` (`found` with its `kind` among them; `found` goes).
 
     `seen_kinds` are all kinds that tonight's or settled events have or had, in order: `kind`, the columns, what the
-    journey files say (`visibility`, `visibility_rule`), whether the kernel needs them (`is_mapped`), and for how many
+    journey files say (`visibility`, `visibility_rule`), whether the kernel needs them (`is_mapped`), for how many
     microseconds after it such an event can still be joined or end a journey (`reach`), and a fingerprint of all that the
-    configuration says of it (`said`). `stream_kinds` (kind,
-    journey_type) says which are part of the streams of a journey type.
+    configuration says of it (`said`).
 
     Raises:
         ConfigError: the journey files contradict themselves about a kind (R3).
@@ -44,9 +43,6 @@ def find_kinds(connection: duckdb.DuckDBPyConnection, project: Project) -> None:
     connection.register("roles", roles_table(project, everything))
     connection.register("reaches", reach_of(project, everything))
     connection.register("sayings", said_of(project, everything))
-    connection.execute(
-        """CREATE TEMP TABLE stream_kinds AS SELECT DISTINCT kind, journey_type FROM roles WHERE role <> 'answer'"""
-    )
     connection.execute(
         """CREATE TEMP TABLE seen_kinds AS
            WITH said AS (

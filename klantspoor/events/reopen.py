@@ -2,7 +2,7 @@
 
 What is settled was left as it is because nothing that was known could change it. A person is reopened, wholly, where
 that is no longer so: an event of theirs became another's or is another row; one comes close to what is settled, or names
-a case that is settled; an account turns up beside another; their persona is another. docs/journeys.md says why these
+a case that is settled; their persona is another; the configuration says something else. docs/journeys.md says why these
 are all: nothing else reaches across a silence that is longer than the patience of every rule.
 """
 
@@ -67,8 +67,7 @@ def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
     cases = "".join(f', "key_{name}"' for name in keys)
     connection.execute(
         f"""CREATE TEMP TABLE mapped AS
-            SELECT ('0x' || w.person_id)::UBIGINT AS person, epoch_us(w.occurred_at) AS "at", w.kind,
-                   ('0x' || w.account_id)::UBIGINT AS account{cases}
+            SELECT ('0x' || w.person_id)::UBIGINT AS person, epoch_us(w.occurred_at) AS "at"{cases}
             FROM winners w JOIN seen_kinds k USING (kind)
             WHERE w.person_id IS NOT NULL AND k.is_mapped
               AND ('0x' || w.person_id)::UBIGINT IN (SELECT person FROM base_persons)"""
@@ -86,7 +85,6 @@ def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
            JOIN settled_persons p USING (person) WHERE m.first <= p.deadline""",
         """SELECT p.person FROM settled_persons p LEFT JOIN personas n USING (person)
            WHERE coalesce(n.persona, '') <> p.persona""",
-        _STREAMS,
         *(_CASES.format(key=f"key_{name}") for name in keys),
     ]
     connection.execute(
@@ -95,16 +93,6 @@ def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
     )
 
 
-_STREAMS = """
-    WITH before AS (
-        SELECT person, journey_type, min(nullif(low, 0)) AS low, max(nullif(high, 0)) AS high
-        FROM base_streams GROUP BY ALL),
-    tonight AS (
-        SELECT m.person, r.journey_type, min(m.account) AS low, max(m.account) AS high
-        FROM mapped m JOIN stream_kinds r USING (kind) WHERE m.account IS NOT NULL GROUP BY ALL)
-    SELECT b.person FROM before b JOIN tonight n USING (person, journey_type)
-    WHERE b.low IS NOT DISTINCT FROM b.high AND least(b.low, n.low) <> greatest(b.high, n.high)"""
-"""Persons who had no two accounts in what is settled of a journey type, and have now: one stream becomes several."""
 _CASES = """
     SELECT m.person FROM (SELECT DISTINCT person, "{key}" FROM mapped WHERE "{key}" IS NOT NULL) m
     JOIN base_settled s ON s.person = m.person AND s."{key}" = m."{key}" WHERE s.deadline IS NOT NULL"""

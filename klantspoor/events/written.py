@@ -19,7 +19,7 @@ from klantspoor.lake import Staging
 from klantspoor.lake.parts import A_GENERATION, part_name, take_over
 from klantspoor.lake.writer import TableWriter
 
-PART_ROWS = 8192
+PART_ROWS = 4096
 """Rows of a part, about: late data and merges rewrite whole parts, readers open them one by one (docs/adr/0017)."""
 _BATCH = 200_000
 
@@ -142,16 +142,6 @@ def remember_events(connection: duckdb.DuckDBPyConnection, base: Base, staging: 
                 SELECT ('0x' || w.person_id)::UBIGINT AS person, max(s.deadline) AS deadline
                 FROM winners w JOIN settling s USING (event_id) WHERE s.deadline IS NOT NULL GROUP BY 1) e
             LEFT JOIN personas p USING (person)""",
-    )
-    base.keep(
-        connection,
-        staging,
-        "streams",
-        f"""SELECT ('0x' || w.person_id)::UBIGINT AS person, r.journey_type,
-                   coalesce(min(('0x' || w.account_id)::UBIGINT), 0)::UBIGINT AS low,
-                   coalesce(max(('0x' || w.account_id)::UBIGINT), 0)::UBIGINT AS high, {base.generation}::BIGINT AS generation
-            FROM winners w JOIN settling s USING (event_id) JOIN stream_kinds r USING (kind)
-            WHERE s.deadline IS NOT NULL GROUP BY ALL""",
     )
 
 

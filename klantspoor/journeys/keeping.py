@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -29,7 +28,7 @@ from klantspoor.lake.writer import link
 
 JOURNEY_TABLES = ("journeys", "touchpoints", "touchpoint_events", "phase_visits", "waits", "experiences")
 OF_JOURNEYS = JOURNEY_TABLES[:-1]
-PART_JOURNEYS = 2048
+PART_JOURNEYS = 1024
 """Journeys of a part, about: see `klantspoor.events.written.PART_ROWS`."""
 LIVE = -1
 """In place of a part: the row is written anew every night."""
@@ -44,7 +43,6 @@ STATE = pa.schema(
         ("generation", pa.int64()),
     ]
 )
-_BESIDE = ("journeys", "streams")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +60,15 @@ class Before:
     hit: frozenset[int] = frozenset()
     lost: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
     answers: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
-    streams: pa.Table | None = None
     cycles: pa.Table | None = None
 
     def earlier(self, types: list[str]) -> Earlier | None:
         """What the kernel must know of settled journeys; `types` are the journey types, by code."""
-        if self.streams is None or self.cycles is None:
+        if self.cycles is None:
             return None
-        several: dict[str, Any] = {}
-        for name in types:
-            mine = self.streams.filter(pc.equal(self.streams["journey_type"], name))
-            several[name] = np.sort(mine["person"].to_numpy())
         code = pc.index_in(self.cycles["journey_type"], pa.array(types, pa.string()))
         known = self.cycles.filter(pc.is_valid(code))
         return Earlier(
-            several,
             known["person"].to_numpy(),
             pc.drop_null(code).to_numpy().astype(np.int16),
             known["account"].to_numpy(),
@@ -100,8 +92,7 @@ def open_before(connection: duckdb.DuckDBPyConnection, staging: Staging) -> Befo
     connection.execute(f"CREATE TEMP TABLE reopened AS SELECT * FROM read_parquet({path})")
     live = literal(str(folder / "events.parquet"))
     connection.execute(f"CREATE TEMP TABLE live_persons AS SELECT DISTINCT person FROM read_parquet({live})")
-    for name in _BESIDE:
-        _view(connection, version, name)
+    _view(connection, version, "journeys")
     lost = connection.sql(
         "SELECT journey_id, part FROM settled_journeys SEMI JOIN reopened USING (person)"
     ).to_arrow_table()
@@ -116,11 +107,6 @@ def open_before(connection: duckdb.DuckDBPyConnection, staging: Staging) -> Befo
         answers=connection.sql(f"SELECT event_id FROM read_parquet({dropped})")
         .to_arrow_table()["event_id"]
         .combine_chunks(),
-        streams=connection.sql(
-            """SELECT person, journey_type FROM settled_streams SEMI JOIN live_persons USING (person)
-               ANTI JOIN reopened USING (person)
-               GROUP BY ALL HAVING min(nullif(low, 0)) <> max(nullif(high, 0))"""
-        ).to_arrow_table(),
         cycles=connection.sql(
             """SELECT person, journey_type, account, max(cycle) AS cycles, arg_max(journey_id, cycle) AS last
                FROM settled_journeys SEMI JOIN live_persons USING (person) ANTI JOIN reopened USING (person)

@@ -136,7 +136,7 @@ def reconstruct(
         journeys, touchpoints, touchpoint_events, phase_visits, waits and experiences, as the dictionary declares them.
     """
     earlier = earlier or nothing_earlier()
-    found = find_members(events, setting.traits, setting.rules, earlier)
+    found = find_members(events, setting.traits, setting.rules)
     members, type_, first_direct, account = _published(events, found, setting)
     touchpoints = build_touchpoints(members)
     journeys = _journey_columns(events, members, touchpoints, type_, first_direct, account, need, persona, setting)

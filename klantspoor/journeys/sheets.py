@@ -49,13 +49,17 @@ NO_DIRECTS = Directs(NONE, NONE, NONE, NONE, NONE, NONE.astype(np.uint64), NONE.
 
 @dataclass(slots=True)
 class TypeSheet:
-    """The journeys of one type while they are being found; journey numbers are local to the type."""
+    """The journeys of one type while they are being found; journey numbers are local to the type.
+
+    By event: whether it is `loose` or a `companion`, whether `several` accounts are known in its `run` (-1: in none).
+    """
 
     rules: TypeRules
     role: npt.NDArray[np.int8]
     loose: Bools
     companion: Bools
-    had_several: Bools
+    several: Bools
+    run: Ints
     founded: list[Ints] = field(default_factory=list)
     direct_event: list[Ints] = field(default_factory=list)
     direct_journey: list[Ints] = field(default_factory=list)
@@ -85,12 +89,16 @@ class TypeSheet:
         return np.concatenate(self.founded) if self.founded else np.empty(0, dtype=np.int64)
 
 
-def direct_members(events: Slice, person: Ints, rules: TypeRules, had_several: Bools) -> TypeSheet:
-    """Rules 1 and 2 for one type, and which of its events they leave loose; `had_several` is told by event."""
+def direct_members(events: Slice, person: Ints, rules: TypeRules) -> TypeSheet:
+    """Rules 1 and 2 for one type, and which of its events they leave loose."""
     role = rules.role[events.kind]
     nothing = np.zeros(len(events), dtype=bool)
-    sheet = TypeSheet(rules, role, nothing, nothing.copy(), had_several)
+    sheet = TypeSheet(rules, role, nothing, nothing.copy(), nothing.copy(), np.full(len(events), -1, dtype=np.int64))
     rows = np.flatnonzero((role != NO_ROLE) & (role != ANSWER))
+    new = changes(person[rows])
+    new[1:] |= events.at[rows[1:]] - events.at[rows[:-1]] > rules.gap
+    sheet.run[rows] = numbers(new)
+    sheet.several[rows] = several_accounts(sheet.run[rows], events.account[rows])
     company = rules.companion[events.kind[rows]]
     if rules.key is not None:
         key = events.keys.get(rules.key)
@@ -103,28 +111,26 @@ def direct_members(events: Slice, person: Ints, rules: TypeRules, had_several: B
             _by_case(events, person, sheet, keyed, key)
         sheet.key = key
         return sheet
-    several = several_accounts(person, events.account, rows) | had_several[rows]
+    several = sheet.several[rows]
     left = several & (events.account[rows] == 0) & ~company
     sheet.loose[rows[left]] = True
     sheet.companion[rows[company]] = True
     stream = np.where(several, events.account[rows], np.uint64(0))
     streamed = ~left & ~company
-    _by_streams(events, person, sheet, rows[streamed], stream[streamed])
+    _by_streams(events, sheet, rows[streamed], stream[streamed])
     return sheet
 
 
-def several_accounts(person: Ints, account: npt.NDArray[np.uint64], rows: Ints) -> Bools:
-    """For each of `rows` whether its person has more than one known account among them."""
-    several = np.zeros(len(rows), dtype=bool)
-    known = np.flatnonzero(account[rows] != 0)
+def several_accounts(run: Ints, account: npt.NDArray[np.uint64]) -> Bools:
+    """For each event whether its run, of which it is given in order, has more than one known account."""
+    several = np.zeros(len(run), dtype=bool)
+    known = np.flatnonzero(account != 0)
     if not len(known):
         return several
-    owner = person[rows[known]]
-    first = changes(owner)
-    values = account[rows[known]]
-    begin = starts_of(first)
+    owner, values = run[known], account[known]
+    begin = starts_of(changes(owner))
     differ = np.minimum.reduceat(values, begin) != np.maximum.reduceat(values, begin)
-    return np.asarray(np.isin(person[rows], owner[begin[differ]]), dtype=bool)
+    return np.asarray(np.isin(run, owner[begin[differ]]), dtype=bool)
 
 
 def _by_case(events: Slice, person: Ints, sheet: TypeSheet, rows: Ints, key: npt.NDArray[np.uint64]) -> None:
@@ -142,13 +148,13 @@ def _by_case(events: Slice, person: Ints, sheet: TypeSheet, rows: Ints, key: npt
     sheet.case_starts, sheet.case_accounts = directs.first, directs.account
 
 
-def _by_streams(events: Slice, person: Ints, sheet: TypeSheet, rows: Ints, stream: npt.NDArray[np.uint64]) -> None:
-    """Rule 2: streams per account, cut by gaps, closing and opening activities."""
+def _by_streams(events: Slice, sheet: TypeSheet, rows: Ints, stream: npt.NDArray[np.uint64]) -> None:
+    """Rule 2: the streams of each run, cut by gaps, closing and opening activities."""
     if not len(rows):
         return
-    order = np.lexsort((stream, person[rows]))
+    order = np.lexsort((stream, sheet.run[rows]))
     rows, stream = rows[order], stream[order]
-    begin, end, _ = _segments(events, sheet, rows, changes(person[rows], stream), np.zeros(len(rows), dtype=bool))
+    begin, end, _ = _segments(events, sheet, rows, changes(sheet.run[rows], stream), np.zeros(len(rows), dtype=bool))
     _own_journeys(events, sheet, rows, begin, end)
 
 
@@ -236,16 +242,11 @@ def openings_without_key(events: Slice, person: Ints, sheet: TypeSheet, joined: 
     rows = np.flatnonzero(left)
     if not len(rows):
         return
-    mapped = np.flatnonzero((sheet.role != NO_ROLE) & (sheet.role != ANSWER))
-    several = np.zeros(len(events), dtype=bool)
-    several[mapped] = several_accounts(person, events.account, mapped) | sheet.had_several[mapped]
-    stream = np.where(several[rows], events.account[rows], np.uint64(0))
-    order = np.lexsort((stream, person[rows]))
+    stream = np.where(sheet.several[rows], events.account[rows], np.uint64(0))
+    order = np.lexsort((stream, sheet.run[rows]))
     rows, stream = rows[order], stream[order]
     passed = np.searchsorted(sheet.case_starts, rows)
-    begin, end, closed = _segments(
-        events, sheet, rows, changes(person[rows], stream), changes(passed) if len(rows) else several[:0]
-    )
+    begin, end, closed = _segments(events, sheet, rows, changes(sheet.run[rows], stream), changes(passed))
     own = np.ones(len(begin), dtype=bool)
     if rules.key is not None and len(sheet.case_starts):
         adopter = _adopter(person, sheet, rows[end - 1], stream[begin])

@@ -68,12 +68,9 @@ def openings_without_key(person: Person, name: str, still: list[Event], cases: l
         cases = []
     elif not person.files[name].cut.opens:
         return  # none begins, so there is nothing to adopt either
-    one_stream = len({event.account for event in person.partakers(name) if event.account}) <= 1
-    accounts = [0] if one_stream else sorted({event.account for event in still})
     # Reading: a stream is checked against the case as (1) made it, whatever another stream has brought in since.
     made = [(draft, draft.direct[0], known_account(draft)) for draft in cases]
-    for account in accounts:
-        stream = still if one_stream else [event for event in still if event.account == account]
+    for stream in streams_of(person, name, still):
         known = next((event.account for event in stream if event.account), 0)
         for segment in segments(person, name, stream, [start for _, start, _ in made]):
             held = from_beginning(person, name, segment)
@@ -93,6 +90,17 @@ def openings_without_key(person: Person, name: str, still: list[Event], cases: l
                 adopter.joined_by |= {event.event_id: "before_case" for event in held}
             else:
                 begin(person, name, held)
+
+
+def streams_of(person: Person, name: str, still: list[Event]) -> list[list[Event]]:
+    """What is still loose of each run: one stream, or one for each account, unknown ones together."""
+    streams = []
+    for run in person.runs(name):
+        left = [event for event in run if event in still]
+        one_stream = len({event.account for event in run if event.account}) <= 1
+        accounts = [0] if one_stream else sorted({event.account for event in left})
+        streams += [left if one_stream else [e for e in left if e.account == account] for account in accounts]
+    return streams
 
 
 def place_companions(person: Person, joined: set[str]) -> None:

@@ -57,6 +57,15 @@ class Person:
         roles = self.roles[name]
         return [e for e in self.events if e.event_id in roles and roles[e.event_id].kind != "answer"]
 
+    def runs(self, name: str) -> list[list[Event]]:
+        """The partakers, apart where one starts more than the type's gap after the one before it."""
+        runs: list[list[Event]] = []
+        for event in self.partakers(name):
+            if not runs or event.at - runs[-1][-1].at > self.gap(name):
+                runs.append([])
+            runs[-1].append(event)
+        return runs
+
     def answers(self, event: Event) -> list[str]:
         """The types in which the event is an answer."""
         return [n for n in sorted(self.files) if (r := self.roles[n].get(event.event_id)) and r.kind == "answer"]
@@ -107,14 +116,15 @@ def by_case_key(person: Person, name: str) -> list[Event]:
 
 
 def by_streams(person: Person, name: str) -> list[Event]:
-    """(2): journeys cut from one stream, or one for each account; returns the events left loose."""
-    partakers = person.partakers(name)
-    accounts = sorted({event.account for event in partakers if event.account})
-    if len(accounts) <= 1:
-        streams, left = [partakers], []
-    else:
-        streams = [[event for event in partakers if event.account == account] for account in accounts]
-        left = [event for event in partakers if not event.account and not person.accompanies(name, event)]
+    """(2): journeys cut from one stream of each run, or one for each account; returns the events left loose."""
+    streams, left = [], []
+    for run in person.runs(name):
+        accounts = sorted({event.account for event in run if event.account})
+        if len(accounts) <= 1:
+            streams.append(run)
+        else:
+            streams += [[event for event in run if event.account == account] for account in accounts]
+            left += [event for event in run if not event.account and not person.accompanies(name, event)]
     for whole in streams:
         stream = [event for event in whole if not person.accompanies(name, event)]
         for segment in segments(person, name, stream, []):
