@@ -5,7 +5,7 @@ Files that both hold (one inode) are not read. DuckDB joins the rest and spills 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,13 +68,15 @@ def side_of(tables: Version | Staging) -> Side:
     return Side(f"version {tables.name}", lambda name: root / name, lambda name: int(counted[name]), there)
 
 
-def table_names(before: Side, after: Side) -> list[str]:
+def table_names(before: Side, after: Side, leave_out: Collection[str] = ()) -> list[str]:
     """The tables that either side holds: those of the dictionary in its order, then what it does not know."""
-    held = before.tables | after.tables
+    held = (before.tables | after.tables) - set(leave_out)
     return [*(name for name in TABLES if name in held), *sorted(held - set(TABLES))]
 
 
-def compare_table(connection: duckdb.DuckDBPyConnection, name: str, before: Side, after: Side) -> TableDifference:
+def compare_table(
+    connection: duckdb.DuckDBPyConnection, name: str, before: Side, after: Side, leave_out: Collection[str] = ()
+) -> TableDifference:
     """One table that at least one side holds.
 
     Args:
@@ -83,6 +85,7 @@ def compare_table(connection: duckdb.DuckDBPyConnection, name: str, before: Side
         name: the table.
         before: the older side.
         after: the newer side.
+        leave_out: columns not to look at, as "table.column"; none of a key.
     """
     if name not in before.tables or name not in after.tables:
         was, is_ = (side.rows(name) if name in side.tables else None for side in (before, after))
@@ -97,7 +100,8 @@ def compare_table(connection: duckdb.DuckDBPyConnection, name: str, before: Side
     for view, folder in sides.items():
         _view(connection, view, files[view], folder, as_texts=retyped)
     key = key_of(name, common)
-    counted = _by_key(connection, key, common) if key else _whole_rows(connection, common)
+    looked_at = [column for column in common if f"{name}.{column}" not in leave_out]
+    counted = _by_key(connection, key, looked_at) if key else _whole_rows(connection, looked_at)
     return TableDifference(
         name,
         before.rows(name),

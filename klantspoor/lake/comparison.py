@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
@@ -59,8 +60,21 @@ class Comparison:
     provisional: int
 
 
-def compare(before: Version | Staging, after: Version | Staging, memory_mb: int, most: int = 20) -> Comparison:
-    """Compares two versions, or a version with what a run has staged; `most` rows of monthly figures are given.
+def compare(
+    before: Version | Staging,
+    after: Version | Staging,
+    memory_mb: int,
+    most: int = 20,
+    leave_out: Collection[str] = (),
+) -> Comparison:
+    """Compares two versions, or a version with what a run has staged.
+
+    Args:
+        before: the older side.
+        after: the newer side.
+        memory_mb: what DuckDB may use before it spills.
+        most: rows of monthly figures to give.
+        leave_out: tables, and columns as "table.column", not to look at.
 
     Raises:
         LakeError: where one of them cannot be read.
@@ -70,8 +84,8 @@ def compare(before: Version | Staging, after: Version | Staging, memory_mb: int,
     figures: list[FigureChange] = []
     over = provisional = 0
     with limited(memory_mb, Path(gettempdir()) / "klantspoor-scratch") as connection:
-        for name in table_names(*sides):
-            tables.append(compare_table(connection, name, *sides))
+        for name in table_names(*sides, leave_out):
+            tables.append(compare_table(connection, name, *sides, leave_out))
             if name in MONTHLY and name in sides[0].tables & sides[1].tables:
                 found = _Monthly(connection, name)
                 figures += found.first(most)
