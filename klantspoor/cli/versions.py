@@ -10,12 +10,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table as Grid
 
 from klantspoor.cli.compared import as_json, tell_comparison
 from klantspoor.cli.context import CommandError, ProjectPath, console, note, open_project, plain, say, tell_error
@@ -73,10 +72,13 @@ def versions(context: typer.Context, form: FormatOption = Format.table, project:
     found = open_lake(open_project(project)).listing()
     if form is Format.json:
         typer.echo(json.dumps([asdict(one) for one in found], default=datetime.isoformat, ensure_ascii=True, indent=1))
-    elif not found:
+        return
+    if not found:
         note("Nothing has been published yet. Start the nightly job with: klantspoor run")
-    else:
-        _list(found)
+    for one in found:
+        _tell(one)
+    if found:
+        note("Its own is what is free on disk when a version goes; shared is what other versions hold too.")
 
 
 @versions_app.command("compare")
@@ -172,44 +174,30 @@ def unpin(name: Name, project: ProjectPath = None) -> None:
     say(f"Version {version.name} is {'no longer' if was else 'not'} pinned.")
 
 
-def _list(found: list[Listed]) -> None:
-    grid = Grid(box=None, pad_edge=False)
-    for column in ("version", "as of (UTC)", "published (UTC)"):
-        grid.add_column(column, no_wrap=True)
-    for column in (*_SHOWN, "own MB", "shared MB"):
-        grid.add_column(column, justify="right", no_wrap=True)
-    grid.add_column("made by", no_wrap=True)
-    grid.add_column("state", ratio=1)
-    for one in found:
-        grid.add_row(*(plain(cell, "bold" if one.state == "current" else "") for cell in _cells(one)))
-    console.print(grid)
-    note("Own is what is free on disk when the version goes; shared is what other versions hold too.")
+def _tell(one: Listed) -> None:
+    from klantspoor.lake.forecast import told
 
-
-def _cells(one: Listed) -> Iterator[str]:
-    yield one.name
+    console.print(plain(f"{one.name}  {_state(one)}", "bold" if one.state == "current" else ""))
     made = one.made
-    yield _moment(made.as_of) if made else "?"
-    yield _moment(made.published_at) if made else "?"
-    for table in _SHOWN:
-        rows: Any = made.rows.get(table) if made else None
-        yield "–" if rows is None else f"{rows:,}"
-    yield f"{one.own / 1e6:,.1f}"
-    yield f"{one.shared / 1e6:,.1f}"
-    yield made.software if made else "?"
-    yield _state(one)
+    if made is None:
+        say("  damaged: its manifest cannot be read", "red")
+    else:
+        say(f"  as of {_moment(made.as_of)}, published {_moment(made.published_at)} UTC")
+        say(f"  by klantspoor {made.software}, dictionary {made.dictionary}")
+        counts = ", ".join(f"{made.rows[name]:,} {name}" for name in _SHOWN if name in made.rows)
+        say(f"  {counts}; {told(one.own)} its own, {told(one.shared)} shared")
+    if one.pin is not None:
+        say(f"  pinned until {_moment(one.pin.until)} UTC: {one.pin.why}")
+    if one.goes is not None:
+        say(
+            f"  goes after {_moment(one.goes)} UTC: somebody in it was forgotten, or the key was rotated",
+            "yellow",
+        )
 
 
 def _state(one: Listed) -> str:
-    parts = [one.state if one.made else f"{one.state}, damaged: its manifest cannot be read"]
-    if one.until is not None:
-        parts.append(f"until {_moment(one.until)}")
-    if one.pin is not None:
-        parts.append(f"pinned until {_moment(one.pin.until)}: {one.pin.why}")
-    if one.goes is not None:
-        parts.append(f"goes after {_moment(one.goes)}: somebody in it was forgotten, or the key was rotated")
-    return "; ".join(parts)
+    return one.state if one.until is None else f"{one.state}, was current until {_moment(one.until)} UTC"
 
 
 def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}"
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"

@@ -1,6 +1,6 @@
 """The lake: its folders, its one writer, and what it does to the versions and the pointer.
 
-What a run stages is in `staging`, how a version is built in `publishing`; reading, keeping and removing versions in `shelf`.
+What a run stages is in `staging`, how a version is built in `publishing`; what readers do with versions in `shelf`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from klantspoor.errors import LakeError
 from klantspoor.lake import upgrading
 from klantspoor.lake.disk import expect, written_and_whole
 from klantspoor.lake.forecast import Forecast
+from klantspoor.lake.history import History, settled, write_history
 from klantspoor.lake.lock import Lock, acquire
-from klantspoor.lake.pruning import take_away
-from klantspoor.lake.publishing import build_version
+from klantspoor.lake.pins import looking, read_pins, sweep_pins
+from klantspoor.lake.pruning import outlived, take_away
+from klantspoor.lake.publishing import DATABASE, build_version, move_pointer, write_database
 from klantspoor.lake.rolling_back import refuse_roll_back
 from klantspoor.lake.rotating import refuse_while_rotating
 from klantspoor.lake.shelf import Shelf
@@ -204,6 +206,24 @@ class Lake(Shelf):
         staging.close()
         return published
 
+    def _make_current(self, version: Version, sizes: tuple[int, int] | None = None) -> History:
+        """Moves the pointer, and all that follows it; `sizes` is what a night had written of a new version, and its whole.
+
+        Gives the history after that.
+        """
+        aside = self.root / f".tmp-{version.name}-{DATABASE}"
+        write_database(version, aside)
+        history = self._history()
+        move_pointer(self.root, version.name)
+        # From here on it is the current one: what fails now must not look as if it were not, and the next run mends it.
+        history = settled(history, version.name, self.version_names(), datetime.now(UTC))
+        if sizes is not None:
+            history = history.wrote(version.name, *sizes)
+        with suppress(OSError):
+            aside.replace(self.root / DATABASE)
+            write_history(self.root, history)
+        return history
+
     def _sweep(self, run_id: str) -> None:
         """Finish or remove what dead runs left behind; only the holder of the lock may."""
         history = self._settle()
@@ -216,6 +236,31 @@ class Lake(Shelf):
             for left in folder.glob(".tmp-*"):
                 _remove(left)
         self.sweep_work(run_id)
+
+    def _settle(self) -> History:
+        """Brings database and history to what the pointer says, where a crash left them behind."""
+        current, history = self.current(), self._history()
+        if current is not None:
+            self._mend_database(current)
+            write_history(self.root, history)
+        return history
+
+    def _prune(self, history: History) -> None:
+        now = datetime.now(UTC)
+        with looking(self.root, wait=False) as still:
+            if not still:
+                return  # somebody is pinning a version right now: the next night prunes
+            sweep_pins(self.root, self.version_names(), now)
+            gone = outlived(history, read_pins(self.root, now), self._keep_versions, self._keep_for, now)
+            asides = [take_away(self.versions, name) for name in gone]
+        for aside in asides:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _mend_database(self, current: Version) -> None:
+        aside = self.root / f".tmp-{current.name}-{DATABASE}"
+        if aside.exists() or not (self.root / DATABASE).exists():
+            write_database(current, aside)
+            aside.replace(self.root / DATABASE)
 
 
 def _remove(path: Path) -> None:

@@ -1,24 +1,21 @@
-"""The published versions of a lake: which there are, which is current, what keeps them, and what takes them away.
+"""The published versions of a lake, as those who read and keep them see them, and the notes on which are to go.
 
-What writes a new one is in `klantspoor.lake.lake`; what became of each is in `history`.
+What publishes one, goes back to one and removes the others is in `klantspoor.lake.lake`; what became of each in `history`.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from klantspoor.errors import LakeError, NotFoundError
 from klantspoor.lake.dropping import drop_due, read_note, write_note
-from klantspoor.lake.history import History, read_history, settled, write_history
+from klantspoor.lake.history import History, read_history, settled
 from klantspoor.lake.listing import Listed, listing
-from klantspoor.lake.pins import Pin, looking, new_pin, read_pins, remove_pin, sweep_pins, write_pin
-from klantspoor.lake.pruning import outlived, take_away
-from klantspoor.lake.publishing import DATABASE, POINTER, move_pointer, write_database
+from klantspoor.lake.pins import Pin, looking, new_pin, read_pins, remove_pin, write_pin
+from klantspoor.lake.publishing import POINTER
 from klantspoor.lake.version import Version
 
 _VERSION = re.compile(r"^\d{6}$")
@@ -141,50 +138,7 @@ class Shelf:
         noted = read_note(self.root)
         return max((noted[name] for name in names if name in noted), default=None)
 
-    def _make_current(self, version: Version, sizes: tuple[int, int] | None = None) -> History:
-        """Moves the pointer, and all that follows it; `sizes` is what a night had written of a new version, and its whole.
-
-        Gives the history after that.
-        """
-        aside = self.root / f".tmp-{version.name}-{DATABASE}"
-        write_database(version, aside)
-        history = self._history()
-        move_pointer(self.root, version.name)
-        # From here on it is the current one: what fails now must not look as if it were not, and the next run mends it.
-        history = settled(history, version.name, self.version_names(), datetime.now(UTC))
-        if sizes is not None:
-            history = history.wrote(version.name, *sizes)
-        with suppress(OSError):
-            aside.replace(self.root / DATABASE)
-            write_history(self.root, history)
-        return history
-
     def _history(self) -> History:
         current = self.current()
         name = current.name if current is not None else None
         return settled(read_history(self.root), name, self.version_names(), datetime.now(UTC))
-
-    def _settle(self) -> History:
-        """Brings database and history to what the pointer says, where a crash left them behind."""
-        current, history = self.current(), self._history()
-        if current is not None:
-            self._mend_database(current)
-            write_history(self.root, history)
-        return history
-
-    def _prune(self, history: History) -> None:
-        now = datetime.now(UTC)
-        with looking(self.root, wait=False) as still:
-            if not still:
-                return  # somebody is pinning a version right now: the next night prunes
-            sweep_pins(self.root, self.version_names(), now)
-            gone = outlived(history, read_pins(self.root, now), self._keep_versions, self._keep_for, now)
-            asides = [take_away(self.versions, name) for name in gone]
-        for aside in asides:
-            shutil.rmtree(aside, ignore_errors=True)
-
-    def _mend_database(self, current: Version) -> None:
-        aside = self.root / f".tmp-{current.name}-{DATABASE}"
-        if aside.exists() or not (self.root / DATABASE).exists():
-            write_database(current, aside)
-            aside.replace(self.root / DATABASE)
