@@ -76,7 +76,7 @@ def _tell(found: Upgrade) -> None:
             grid.add_row(*map(plain, cells))
         console.print(grid)
     elif found.before.dictionary != found.now.dictionary:
-        say("The same tables and columns; keys or partitions are others.")
+        say("The same tables and columns; keys, partitions or how columns are written are others.")
     else:
         say("The same tables and columns.")
     say(

@@ -134,4 +134,7 @@ def _column_changes(table: Table, folder: Path) -> list[SchemaChange]:
 
 
 def _words(field: pa.Field) -> str:
-    return f"{field.type}{'' if field.nullable else ', never null'}"
+    """A type as readers see it: how texts are coded, and what the element of a list is called, makes no difference."""
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    said = f"list of {kind.value_type}" if pa.types.is_list(kind) else str(kind)
+    return f"{said}{'' if field.nullable else ', never null'}"

@@ -107,7 +107,7 @@ LATER = START + timedelta(days=30)
 
 
 def gone(
-    history: History, keep: int, pinned: set[str] = set(), keep_for: timedelta = HOUR, now: datetime = LATER
+    history: History, keep: int, pinned: frozenset[str] = frozenset(), keep_for: timedelta = HOUR, now: datetime = LATER
 ) -> list[int]:
     return [int(one) for one in outlived(history, pinned, keep, keep_for, now)]
 
@@ -136,4 +136,4 @@ def test_a_version_stays_for_a_while_after_it_was_current() -> None:
 
 
 def test_a_pinned_version_stays() -> None:
-    assert gone(line_of(1, 2, 3), keep=1, pinned={name(1)}) == [2]
+    assert gone(line_of(1, 2, 3), keep=1, pinned=frozenset({name(1)})) == [2]
