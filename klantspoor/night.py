@@ -15,10 +15,12 @@ from klantspoor.events.build import build as build_events
 from klantspoor.forget.steps import resume_all
 from klantspoor.identity.resolve import resolve
 from klantspoor.intake.take import take_in
+from klantspoor.intake.waiting import ledger_bytes_waiting
 from klantspoor.journeys.build import build as build_journeys
 from klantspoor.lake import Lake, Staging, Version
 from klantspoor.lake.checks import run_queries
 from klantspoor.lake.domain_rules import domain_rules, facts_of
+from klantspoor.lake.forecast import Forecast
 from klantspoor.lake.rules import table_rules
 from klantspoor.lake.steps import gate, measured, note_verdicts, runs_table
 from klantspoor.marts.build import MARTS
@@ -46,6 +48,7 @@ def night(
         KlantspoorError: as the stages raise it.
     """
     with lake.open_run(run_id or str(uuid4()), as_of) as staging:
+        require_disk(project, lake, staging)
         with measured(staging, "ledger"):
             resume_all(project, lake, staging=staging)
             take_in(project, lake.root, staging.as_of)
@@ -60,6 +63,15 @@ def night(
         judge(project, staging)
         gate(staging)
         return lake.publish(staging)
+
+
+def require_disk(project: Project, lake: Lake, staging: Staging) -> Forecast:
+    """Sees, before a night reads or writes anything, that what it will need fits on the disk of the lake.
+
+    Raises:
+        LakeError: it does not; the message names both figures and what to do.
+    """
+    return lake.require_disk(ledger_bytes_waiting(project, lake.root, staging.as_of))
 
 
 def build(project: Project, lake: Lake, staging: Staging) -> None:

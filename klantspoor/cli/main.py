@@ -7,7 +7,7 @@ Exit codes:
     1: it could not be done: nothing published yet, no such table or person, a query that fails, a night that failed
        or whose publication was stopped.
     2: the project's files hold mistakes (all are listed), or the command was given wrongly.
-    3: another run is writing to this lake (`run`, `key rotate`).
+    3: another run is writing to this lake (`run`, `key rotate`, `forget`, `versions rollback`, `upgrade`).
     130: interrupted.
 """
 
@@ -33,6 +33,8 @@ from klantspoor.cli import (
     query,
     stewardship,
     tables,
+    upgrading,
+    versions,
     who,
 )
 from klantspoor.cli.context import tell_error, tell_problems
@@ -100,7 +102,22 @@ def _options(
             stream.reconfigure(errors="replace")
 
 
-for _room in (project, demo, nightly, preview, tables, query, explain, who, export, identity, keys, forgetting):
+for _room in (
+    project,
+    demo,
+    nightly,
+    preview,
+    tables,
+    query,
+    explain,
+    who,
+    export,
+    identity,
+    keys,
+    forgetting,
+    versions,
+    upgrading,
+):
     _room.register(app)
 
 for _part in (linking, stewardship):

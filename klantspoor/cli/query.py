@@ -82,7 +82,7 @@ def locked(version: Version) -> duckdb.DuckDBPyConnection:
     """A connection to the version that can read its files and nothing else, and whose settings can no longer change."""
     from klantspoor.lake.connection import literal
 
-    connection = version.connect()
+    connection = version.connect(comments=True)
     # The views name the folder with "[" written as "[[]", and permission goes by the name as written.
     folder = str(version.root)
     names = ", ".join(literal(name) for name in (folder, glob.escape(folder)))

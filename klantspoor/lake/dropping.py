@@ -6,12 +6,12 @@ The moment is one of the wall clock, not of a night's `as_of`: it is there for p
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import datetime
 from pathlib import Path
 
 from klantspoor.errors import LakeError
 from klantspoor.lake.durable import replace_text
+from klantspoor.lake.pruning import remove_version
 
 NOTE = "dropping.json"
 
@@ -50,17 +50,28 @@ def drop_due(root: Path, current: str, now: datetime) -> list[str]:
         return []
     for name, due in noted.items():
         if due <= now and name != current:
-            _remove(root / "versions", name)
+            remove_version(root / "versions", name)
     waiting = {name: due for name, due in noted.items() if (root / "versions" / name).is_dir()}
     if waiting != noted:
         write_note(root, waiting)
     return sorted(waiting)
 
 
-def _remove(versions: Path, name: str) -> None:
-    """One rename first: no reader finds half a version, and what a crash leaves is swept."""
-    aside = versions / f".tmp-dropped-{name}"
-    if (versions / name).is_dir():
-        (versions / name).rename(aside)
-    if aside.exists():
-        shutil.rmtree(aside)
+def being_forgotten(root: Path) -> set[str]:
+    """The versions that hold a person who was erased from the ledger, and whom the current one may still hold.
+
+    `klantspoor.forget` writes these requests; here, low down, is only how a roll-back notices them.
+
+    Raises:
+        LakeError: where a request cannot be read.
+    """
+    found: set[str] = set()
+    for path in sorted((root / "ledger" / "forgetting").glob("*.json")):
+        try:
+            found |= {str(name) for name in json.loads(path.read_text("utf-8"))["versions"]}
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise LakeError(
+                f"the request {path.name} in ledger/forgetting cannot be read ({type(error).__name__}): it may name versions"
+                " that must not come back. Finish it first: klantspoor forget --resume"
+            ) from None
+    return found

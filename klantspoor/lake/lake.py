@@ -1,6 +1,6 @@
-"""The lake: its folders, its one writer, its versions and the pointer.
+"""The lake: its folders, its one writer, and what it does to the versions and the pointer.
 
-What a run stages is in `staging`, how a version is built in `publishing`.
+What a run stages is in `staging`, how a version is built in `publishing`; what readers do with versions in `shelf`.
 """
 
 from __future__ import annotations
@@ -8,47 +8,54 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from klantspoor.errors import LakeError
-from klantspoor.lake.dropping import drop_due, read_note, write_note
+from klantspoor.lake import upgrading
+from klantspoor.lake.disk import expect, written_and_whole
+from klantspoor.lake.forecast import Forecast
+from klantspoor.lake.history import History, settled, write_history
 from klantspoor.lake.lock import Lock, acquire
-from klantspoor.lake.publishing import DATABASE, POINTER, build_version, move_pointer, write_database
+from klantspoor.lake.pins import looking, read_pins, sweep_pins
+from klantspoor.lake.pruning import outlived, take_away
+from klantspoor.lake.publishing import DATABASE, build_version, move_pointer, write_database
+from klantspoor.lake.rolling_back import refuse_roll_back
 from klantspoor.lake.rotating import refuse_while_rotating
+from klantspoor.lake.shelf import Shelf
 from klantspoor.lake.staging import Staging
 from klantspoor.lake.version import Version
 
 MARKER = ".klantspoor"
 _RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
-_VERSION = re.compile(r"^\d{6}$")
 _BEFORE_MARKER = {MARKER, ".lock", "ledger"}
+Tell = Callable[[str], None]
 
 
-class Lake:
+class Lake(Shelf):
     """The folder in which ledger, staging and versions lie.
 
     `timezone` is the zone of months, `memory_mb` what DuckDB may use before it spills, `keep_versions` how many
-    versions stay on disk.
+    versions stay on disk, `keep_for` how long each stays at least after it was the current one.
     """
 
-    def __init__(self, root: Path | str, timezone: str = "UTC", memory_mb: int = 1200, keep_versions: int = 7) -> None:
-        self.root = Path(root).absolute()
+    def __init__(
+        self,
+        root: Path | str,
+        timezone: str = "UTC",
+        memory_mb: int = 1200,
+        keep_versions: int = 7,
+        keep_for: timedelta = timedelta(days=1),
+    ) -> None:
+        super().__init__(Path(root).absolute(), memory_mb, keep_versions, keep_for)
         self.timezone = timezone
-        self._memory_mb = memory_mb
-        self._keep_versions = keep_versions
 
     @property
     def ledger(self) -> Path:
         """The folder of the ledger; it may not exist yet."""
         return self.root / "ledger"
-
-    @property
-    def versions(self) -> Path:
-        """The folder of the published versions; it may not exist yet."""
-        return self.root / "versions"
 
     def prepare(self) -> None:
         """Make the folder ours, or see that it is.
@@ -68,16 +75,21 @@ class Lake:
             )
         marker.write_text("This folder is written by Klantspoor. Change nothing in it by hand.\n", "utf-8")
 
-    def open_run(self, run_id: str, as_of: datetime) -> Staging:
+    def open_run(
+        self, run_id: str, as_of: datetime, wait: timedelta | None = None, tell: Tell | None = None
+    ) -> Staging:
         """The staging of a run, new or as this run left it; it holds the writer's place until closed or published.
 
         Args:
             run_id: letters, digits, and ._- only.
             as_of: the night's clock, with its zone.
+            wait: how long to wait where another run is writing; None: not at all.
+            tell: is told in a line for whom it waits.
 
         Raises:
-            BusyError: where another run is writing.
-            LakeError: where the folder is not ours, the run began with another `as_of`, or a rotation was interrupted.
+            BusyError: where another run is writing, still after `wait`.
+            LakeError: where the folder is not ours, the run began with another `as_of`, a rotation was interrupted, or
+                the current version is of other software and nobody accepted what that changes.
         """
         if not _RUN_ID.match(run_id):
             raise LakeError(f"{run_id[:80]!r} cannot name a run: use letters, digits, '.', '_' and '-', at most 80")
@@ -85,11 +97,12 @@ class Lake:
             raise LakeError("as_of has no time zone: give an aware datetime")
         as_of = as_of.astimezone(UTC)
         self.prepare()
-        lock, is_new = acquire(self.root / ".lock", run_id)
+        lock, is_new = acquire(self.root / ".lock", run_id, wait, tell)
         try:
             refuse_while_rotating(self.root)
             if is_new:
                 self._sweep(run_id)
+                upgrading.refuse_unaccepted(self.root, self.current())
             return self._staging(run_id, as_of, lock)
         except BaseException:
             if is_new:
@@ -97,19 +110,37 @@ class Lake:
             raise
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[None]:
+    def writing(self, name: str, wait: timedelta | None = None, tell: Tell | None = None) -> Iterator[None]:
         """Holds the writer's place for something that is no run, such as forgetting a person.
 
         Raises:
-            BusyError: where a run is writing.
+            BusyError: where a run is writing, still after `wait`.
             LakeError: where the folder is not ours.
         """
         self.prepare()
-        lock, _ = acquire(self.root / ".lock", name)
+        lock, _ = acquire(self.root / ".lock", name, wait, tell)
         try:
             yield
         finally:
             lock.release()
+
+    def expect(self, landed: int) -> Forecast:
+        """What the next night needs on disk, if the ledger grows by `landed` bytes. Worth asking once work was swept."""
+        return expect(self.root, self._history(), landed)
+
+    def require_disk(self, landed: int) -> Forecast:
+        """To be asked before a night writes anything: as `expect`, where it fits.
+
+        Raises:
+            LakeError: where it does not; the message names what it needs, what is free, and what to do.
+        """
+        found = self.expect(landed)
+        if not found.fits:
+            raise LakeError(
+                f"the night {found}: nothing was read or written. Free some, or keep fewer versions (`klantspoor versions`"
+                " tells what each takes; limits.keep_versions, limits.keep_versions_for)"
+            )
+        return found
 
     def sweep_work(self, keep: str | None = None) -> None:
         """Removes what runs staged, but for the run `keep`; only the holder of the writer's place may."""
@@ -117,31 +148,25 @@ class Lake:
             if left.name != keep:
                 _remove(left)
 
-    def drop_versions(self, names: Iterable[str], due: datetime) -> None:
-        """Have versions removed after the moment `due`, whatever `keep_versions` says; never the current one.
+    def roll_back(self, name: str, *, other_dictionary: bool = False) -> Version:
+        """Make an earlier version, or one that was set aside, the current one. What is newer is set aside.
 
-        Of two moments for one version the earlier counts, so that a shorter grace holds at once.
-        """
-        noted = read_note(self.root)
-        write_note(self.root, noted | {name: min(noted.get(name, due), due) for name in names})
-
-    def drop_due(self, now: datetime | None = None) -> list[str]:
-        """Removes the versions whose moment to go has come (by the wall clock); gives those that still wait for it.
+        The next night goes on from it, and takes a number above all. Until then nothing else changes: what was read stays
+        read, and that night builds from it again.
 
         Raises:
-            LakeError: where the note of them, or the pointer, cannot be read.
+            BusyError: where a run is writing.
+            NotFoundError: where there is no such version.
+            LakeError: where it is current, damaged, to be removed, or made with another dictionary (unless said).
         """
-        current = self.current()
-        return drop_due(self.root, current.name if current else "", now or datetime.now(UTC))
-
-    def due(self, names: Iterable[str]) -> datetime | None:
-        """The moment after which all of these versions may be removed; None where none of them is to go."""
-        noted = read_note(self.root)
-        return max((noted[name] for name in names if name in noted), default=None)
-
-    def version_names(self) -> list[str]:
-        """The names of the versions on disk, oldest first."""
-        return [f"{number:06d}" for number in self._numbers()]
+        self.version(name)
+        with self.writing("roll-back"):
+            refuse_while_rotating(self.root)
+            self._settle()
+            version = self.version(name)
+            refuse_roll_back(self.root, version, self.current(), other_dictionary=other_dictionary)
+            self._make_current(version)
+        return version
 
     def _staging(self, run_id: str, as_of: datetime, lock: Lock) -> Staging:
         root = self.root / "work" / run_id
@@ -157,21 +182,6 @@ class Lake:
             note.write_text(json.dumps({"run_id": run_id, "as_of": as_of.isoformat()}), "utf-8")
         return Staging(root, run_id, as_of, timezone=self.timezone, memory_mb=self._memory_mb, lock=lock)
 
-    def current(self) -> Version | None:
-        """The published version, or None where nothing was published yet. Ask once, then read: it stays whole.
-
-        Raises:
-            LakeError: where the pointer names no version.
-        """
-        try:
-            name = (self.root / POINTER).read_text("utf-8").strip()
-        except FileNotFoundError:
-            return None
-        root = self.versions / name
-        if not _VERSION.match(name) or not root.is_dir():
-            raise LakeError(f"the pointer {POINTER!r} names {name[:20]!r}, which is not a version of this lake")
-        return Version(root, self._memory_mb)
-
     def publish(self, staging: Staging) -> Version:
         """Make what the run staged the current version, all at once, and end the run.
 
@@ -182,47 +192,69 @@ class Lake:
         if not staging.is_open or staging.root.parent != self.root / "work":
             raise LakeError(f"run {staging.run_id} does not hold this lake: open it with lake.open_run first")
         self.versions.mkdir(exist_ok=True)
-        name = f"{max(self._numbers(), default=0) + 1:06d}"
-        published = Version(build_version(staging, self.versions, name, self.current()), self._memory_mb)
-        aside = self.root / f".tmp-{name}-{DATABASE}"
-        write_database(published, aside)
-        move_pointer(self.root, name)
-        # From here on it is published: what fails now must not look as if it were not, and the next run mends it.
+        before = self.current()
+        # A number is never used again, not even one that was rolled back from and removed since.
+        name = f"{max([self._history().highest, *map(int, self.version_names())]) + 1:06d}"
+        published = Version(build_version(staging, self.versions, name, before), self._memory_mb)
+        sizes = written_and_whole(staging.root, published.root, before.root if before is not None else None)
+        history = self._make_current(published, sizes)
         with suppress(OSError):
-            aside.replace(self.root / DATABASE)
-            self._prune(name)
+            upgrading.consume(self.root)
+            self._prune(history)
         with suppress(OSError, LakeError):
             self.drop_due()
         staging.close()
         return published
 
-    def _numbers(self) -> list[int]:
-        return (
-            sorted(int(path.name) for path in self.versions.glob("*") if _VERSION.match(path.name))
-            if self.versions.is_dir()
-            else []
-        )
+    def _make_current(self, version: Version, sizes: tuple[int, int] | None = None) -> History:
+        """Moves the pointer, and all that follows it; `sizes` is what a night had written of a new version, and its whole.
 
-    def _prune(self, current: str) -> None:
-        for number in self._numbers():
-            if number <= int(current) - self._keep_versions:
-                shutil.rmtree(self.versions / f"{number:06d}", ignore_errors=True)
+        Gives the history after that.
+        """
+        aside = self.root / f".tmp-{version.name}-{DATABASE}"
+        write_database(version, aside)
+        history = self._history()
+        move_pointer(self.root, version.name)
+        # From here on it is the current one: what fails now must not look as if it were not, and the next run mends it.
+        history = settled(history, version.name, self.version_names(), datetime.now(UTC))
+        if sizes is not None:
+            history = history.wrote(version.name, *sizes)
+        with suppress(OSError):
+            aside.replace(self.root / DATABASE)
+            write_history(self.root, history)
+        return history
 
     def _sweep(self, run_id: str) -> None:
         """Finish or remove what dead runs left behind; only the holder of the lock may."""
-        current = self.current()
-        if current is not None:
-            self._mend_database(current)
-            self._prune(current.name)
-            self.drop_due()
-        newest = int(current.name) if current else 0
-        for number in self._numbers():
-            if number > newest:  # built, but the pointer never moved to it
-                shutil.rmtree(self.versions / f"{number:06d}", ignore_errors=True)
+        history = self._settle()
+        for name in self.version_names():
+            if name not in history.versions:  # built, but the pointer never moved to it
+                _remove(take_away(self.versions, name))
+        self._prune(history)
+        self.drop_due()
         for folder in (self.root, self.versions):
             for left in folder.glob(".tmp-*"):
                 _remove(left)
         self.sweep_work(run_id)
+
+    def _settle(self) -> History:
+        """Brings database and history to what the pointer says, where a crash left them behind."""
+        current, history = self.current(), self._history()
+        if current is not None:
+            self._mend_database(current)
+            write_history(self.root, history)
+        return history
+
+    def _prune(self, history: History) -> None:
+        now = datetime.now(UTC)
+        with looking(self.root, wait=False) as still:
+            if not still:
+                return  # somebody is pinning a version right now: the next night prunes
+            sweep_pins(self.root, self.version_names(), now)
+            gone = outlived(history, read_pins(self.root, now), self._keep_versions, self._keep_for, now)
+            asides = [take_away(self.versions, name) for name in gone]
+        for aside in asides:
+            shutil.rmtree(aside, ignore_errors=True)
 
     def _mend_database(self, current: Version) -> None:
         aside = self.root / f".tmp-{current.name}-{DATABASE}"

@@ -15,4 +15,5 @@ def open_lake(project: Project) -> Lake:
         timezone=project.file.timezone,
         memory_mb=project.file.limits.memory_mb,
         keep_versions=project.file.limits.keep_versions,
+        keep_for=project.file.limits.keep_versions_for,
     )

@@ -90,7 +90,7 @@ def _manifest(staging: Staging, root: Path, name: str, known: dict[str, dict[str
         "run_id": staging.run_id,
         "as_of": staging.as_of.isoformat(),
         "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "software": _software(),
+        "software": software(),
         "dictionary": dictionary_fingerprint(),
         "tables": rows,
         "files": files,
@@ -118,7 +118,7 @@ def write_database(published: Version, aside: Path) -> None:
     """A new DuckDB file `aside` with a commented view per table of the version, by absolute path."""
     aside.unlink(missing_ok=True)
     with duckdb.connect(aside) as connection:
-        published.create_views(connection)
+        published.create_views(connection, comments=True)
     force(aside)
 
 
@@ -163,7 +163,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _software() -> str:
+def software() -> str:
+    """The version of this software, as its package says; "unknown" where it is not installed."""
     try:
         return version("klantspoor")
     except PackageNotFoundError:

@@ -70,15 +70,16 @@ class Version:
             )
         return table_glob(self.root / table_name)
 
-    def connect(self, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-        """An in-memory DuckDB with a view per table, comments included."""
+    def connect(self, threads: int | None = None, *, comments: bool = False) -> duckdb.DuckDBPyConnection:
+        """An in-memory DuckDB with a view per table; `comments` adds the dictionary's words, which takes a while."""
         connection = limited(self._memory_mb, Path(gettempdir()) / "klantspoor-scratch", threads)
-        self.create_views(connection)
+        self.create_views(connection, comments=comments)
         return connection
 
-    def create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """A view per table in `connection`, with the dictionary's words as comments."""
+    def create_views(self, connection: duckdb.DuckDBPyConnection, *, comments: bool) -> None:
+        """A view per table in `connection`, with the dictionary's words as comments where they are wanted."""
         for table in TABLES.values():
             if self.has(table.name):
                 create_view(connection, table, self.root / table.name)
-                comment_view(connection, table)
+                if comments:
+                    comment_view(connection, table)

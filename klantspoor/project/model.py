@@ -189,6 +189,10 @@ class Limits(Strict):
         default=0.8, gt=0, le=1, description="share of journeys the discovered models explain"
     )
     keep_versions: int = Field(default=7, ge=1, description="published versions that stay on disk")
+    keep_versions_for: Duration = Field(
+        default=timedelta(days=1),
+        description="how long a version stays at least after it was the current one, for those who are reading it",
+    )
     readers_grace: Duration = Field(
         default=timedelta(days=1),
         description="how long versions that hold a forgotten person stay for those who are reading them; 0: not at all",

@@ -15,6 +15,7 @@ from tests.page.tiny_lake import write_project
 
 COMMANDS = (
     "init", "lint", "schemas", "demo", "run", "preview", "tables", "sql", "explain", "who", "export", "identity", "key",
+    "versions", "upgrade",
 )  # fmt: skip
 
 

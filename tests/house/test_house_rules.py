@@ -40,6 +40,7 @@ ROOMS = {
         "errors", "dictionary", "project", "lake", "intake", "identity", "events", "forget", "journeys", "marts", "mining",
         "page",
     },
+    "upgrade": {"errors", "dictionary", "project", "lake", "intake", "night"},
 }  # fmt: skip
 
 

@@ -214,7 +214,7 @@ def test_an_unmoved_pointer_publishes_nothing(tmp_path: Path, monkeypatch: pytes
 
 
 def test_old_versions_are_pruned(tmp_path: Path) -> None:
-    lake = Lake(tmp_path / "lake", keep_versions=2)
+    lake = Lake(tmp_path / "lake", keep_versions=2, keep_for=timedelta(0))
     for night in range(1, 5):
         publish(lake, night)
     assert sorted(path.name for path in lake.versions.iterdir()) == ["000003", "000004"]
