@@ -20,6 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from klantspoor.cli import (
+    alarming,
     demo,
     explain,
     export,
@@ -100,7 +101,21 @@ def _options(
             stream.reconfigure(errors="replace")
 
 
-for _room in (project, demo, nightly, preview, tables, query, explain, who, export, identity, keys, forgetting):
+for _room in (
+    project,
+    demo,
+    nightly,
+    alarming,
+    preview,
+    tables,
+    query,
+    explain,
+    who,
+    export,
+    identity,
+    keys,
+    forgetting,
+):
     _room.register(app)
 
 for _part in (linking, stewardship):
