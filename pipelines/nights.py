@@ -23,6 +23,7 @@ LANDED_BEFORE_TAG = "klantspoor/landed_before"
 ONE_TAG = "dagster/partition"
 FIRST_TAG = "dagster/asset_partition_range_start"
 LAST_TAG = "dagster/asset_partition_range_end"
+BACKFILL_TAG = "dagster/backfill"
 DEFAULT = ("03:00", "UTC")
 _LONG_AGO = datetime(2000, 1, 1)
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -17,7 +17,7 @@ from klantspoor.errors import ConfigError, KlantspoorError, LakeError
 from klantspoor.lake import Lake, Staging, open_lake
 from klantspoor.project.load import ENVIRONMENT, load_project
 from klantspoor.project.model import Project
-from pipelines.nights import clock, nights
+from pipelines.nights import BACKFILL_TAG, asked_nights, clock, nights, range_tags
 from pipelines.waiting import open_when_free
 
 WAIT = timedelta(hours=2)
@@ -39,7 +39,7 @@ class Night(dg.ConfigurableResource):
             self._project = named_project()
             self._lake = open_lake(self._project)
             run = _run(context)
-            tonight = partial(clock, run.tags, _made_at(context, run), self._project, self._lake)
+            tonight = partial(clock, _tags(context, run), _made_at(context, run), self._project, self._lake)
             staging, opened = open_when_free(self._lake, run.run_id, tonight, WAIT, _teller(context))
             self._landed_before = opened.landed_before
         except KlantspoorError as error:
@@ -89,6 +89,15 @@ def named_nights() -> dg.DailyPartitionsDefinition:
         return nights(named_project() if is_project_named() else None)
     except (ConfigError, LakeError, OSError):
         return nights(None)  # the run says what is wrong; definitions must load all the same
+
+
+def _tags(context: dg.InitResourceContext, run: dg.DagsterRun) -> dict[str, str]:
+    """The run's tags, with its nights: a backfill of assets reads in one run and makes the tables in a second, of the same nights."""
+    if context.instance is None or BACKFILL_TAG not in run.tags or asked_nights(run.tags) is not None:
+        return run.tags
+    others = context.instance.get_runs(dg.RunsFilter(tags={BACKFILL_TAG: run.tags[BACKFILL_TAG]}))
+    asked = [found for other in others if (found := asked_nights(other.tags)) is not None]
+    return run.tags | range_tags(max(asked, key=lambda found: found.end, default=None))
 
 
 def _made_at(context: dg.InitResourceContext, run: dg.DagsterRun) -> datetime:

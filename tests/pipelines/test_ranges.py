@@ -15,7 +15,7 @@ from klantspoor.lake import Lake
 from klantspoor.lake.checks import run_queries
 from pipelines import run
 from pipelines.definitions import defs
-from pipelines.nights import AS_OF_TAG, FIRST_TAG, LAST_TAG, ONE_TAG
+from pipelines.nights import AS_OF_TAG, BACKFILL_TAG, FIRST_TAG, LAST_TAG, ONE_TAG
 from pipelines.schedules import request
 from tests.pipelines.staged_night import make_project, patch_stages
 
@@ -123,6 +123,19 @@ def test_a_failed_night_leaves_its_files_read_and_its_job_failed(root: Path, mon
     asked = request(JUNE[6], JUNE[6])
     assert isinstance(asked, dg.RunRequest)
     assert (asked.tags[FIRST_TAG], asked.tags[LAST_TAG]) == ("2024-06-04", "2024-06-05"), "also the night that failed"
+
+
+def test_a_backfill_of_assets_makes_the_tables_of_its_nights(root: Path) -> None:
+    job, nightly = defs.resolve_implicit_global_asset_job_def(), defs.resolve_job_def("nightly")
+    tables = [key for key in nightly.asset_layer.executable_asset_keys if key != dg.AssetKey("ledger")]
+    with dg.DagsterInstance.ephemeral() as instance:
+        for asked, tags in (
+            ([dg.AssetKey("ledger")], {FIRST_TAG: "2024-06-03", LAST_TAG: "2024-06-05"}),
+            (tables, {}),
+        ):
+            given = {"asset_selection": asked, "tags": {BACKFILL_TAG: "abc", **tags}, "instance": instance}
+            assert job.execute_in_process(raise_on_error=False, **given).success
+    assert (read(root), as_of(root)) == ([3, 4, 5], JUNE[6])
 
 
 def test_the_schedule_asks_for_the_night_that_ends(root: Path) -> None:
