@@ -92,7 +92,10 @@ def named_nights() -> dg.DailyPartitionsDefinition:
 
 
 def _tags(context: dg.InitResourceContext, run: dg.DagsterRun) -> dict[str, str]:
-    """The run's tags, with its nights: a backfill of assets reads in one run and makes the tables in a second, of the same nights."""
+    """The run's tags, with its nights.
+
+    A backfill of assets reads in one run and makes the tables in a second: they are of the same nights.
+    """
     if context.instance is None or BACKFILL_TAG not in run.tags or asked_nights(run.tags) is not None:
         return run.tags
     others = context.instance.get_runs(dg.RunsFilter(tags={BACKFILL_TAG: run.tags[BACKFILL_TAG]}))
