@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.reporting import step
 from assets.specs import OWNERS
-from pipelines.resources import Night
+from pipelines.resources import Night, named_nights
 
 RETRIES = 2
 RETRY_SECONDS = 10
@@ -15,10 +15,13 @@ RETRY_SECONDS = 10
     group_name="intake",
     kinds={"parquet"},
     owners=OWNERS,
+    # However many nights a backfill asks for, one run takes them in: tables are made anew once, as of the last.
+    partitions_def=named_nights(),
+    backfill_policy=dg.BackfillPolicy.single_run(),
     description="Every file taken in, for ever: its events as read, identifiers seen together, and quarantine.",
 )
 def ledger(night: Night) -> dg.MaterializeResult:
-    """Take in what landed; a disk or network that fails is tried again, a mistake is not."""
+    """Take in what landed until the end of the nights; a disk or network that fails is tried again, a mistake is not."""
     from klantspoor.forget import resume_all
     from klantspoor.intake import take_in
 
@@ -26,7 +29,7 @@ def ledger(night: Night) -> dg.MaterializeResult:
         # Whoever is forgotten by half is forgotten before anything new is read.
         forgetting = resume_all(night.project, night.lake, staging=night.staging)
         try:
-            report = take_in(night.project, night.lake.root, night.staging.as_of)
+            report = take_in(night.project, night.lake.root, night.staging.as_of, landed_before=night.landed_before)
         except OSError as error:
             raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS) from error
         noted.rows_in = report.total("rows_read")
@@ -47,5 +50,7 @@ def ledger(night: Night) -> dg.MaterializeResult:
             "files left for later": noted.facts["left"],
             "new rows": noted.rows_in,
             "known files": len(report.of("known")),
+            "files that landed later": len(report.of("later")),
+            "as of": night.staging.as_of.isoformat(),
         }
     )

@@ -7,6 +7,7 @@ from pipelines.jobs import nightly, weekly_linkage
 from pipelines.resources import Night
 from pipelines.schedules import linkage_schedule, nightly_schedule
 from pipelines.sensors import landing_sensor
+from pipelines.watch import crashed_runs, failure_alarm, fresh, overdue_alarm
 
 defs = dg.Definitions(
     assets=[
@@ -18,7 +19,7 @@ defs = dg.Definitions(
         *marts.marts,
         mining.models,
         page.pages,
-        publication.publication,
+        fresh(publication.publication),
     ],
     asset_checks=[
         identity.identity_checks,
@@ -28,7 +29,7 @@ defs = dg.Definitions(
     ],
     jobs=[nightly, weekly_linkage],
     schedules=[nightly_schedule(), linkage_schedule()],
-    sensors=[landing_sensor],
+    sensors=[landing_sensor, failure_alarm, overdue_alarm, crashed_runs],
     resources={"night": Night()},
     executor=dg.in_process_executor,
 )

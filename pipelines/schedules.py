@@ -1,36 +1,61 @@
 """When the jobs run: the night at the project's hour in its zone, the linkage once a week. Nothing is computed here."""
 
+from datetime import UTC, datetime, timedelta
+
 import dagster as dg
 
-from klantspoor.errors import ConfigError
+from klantspoor.errors import ConfigError, LakeError
+from klantspoor.lake import open_lake
 from pipelines.jobs import nightly, weekly_linkage
-from pipelines.resources import AS_OF_TAG, is_project_named, named_project
-
-_DEFAULT = ("0 3 * * *", "UTC")
+from pipelines.nights import AS_OF_TAG, DEFAULT, due, published_as_of, range_tags
+from pipelines.resources import is_project_named, named_project
 
 
 def hours() -> tuple[str, str]:
     """Cron expression and zone of the project that the environment names; 03:00 UTC where it names none that loads."""
-    if not is_project_named():
-        return _DEFAULT
-    try:
-        file = named_project().file
-    except ConfigError:
-        return _DEFAULT  # the run says what is wrong; definitions must load all the same
-    hour, minute = file.nightly_at.split(":")
-    return f"{int(minute)} {int(hour)} * * *", file.timezone
+    nightly_at, zone = DEFAULT
+    if is_project_named():
+        try:
+            file = named_project().file
+        except ConfigError:
+            pass  # the run says what is wrong; definitions must load all the same
+        else:
+            nightly_at, zone = file.nightly_at, file.timezone
+    hour, minute = nightly_at.split(":")
+    return f"{int(minute)} {int(hour)} * * *", zone
 
 
 def nightly_schedule() -> dg.ScheduleDefinition:
-    """The schedule of the job, with the scheduled moment as the night's clock; it is switched on in the UI."""
+    """The schedule of the job; it is switched on in the UI.
+
+    It asks for the night that ends at the scheduled moment and for all before it that the published version lacks: one run.
+    """
     cron, zone = hours()
 
     @dg.schedule(job=nightly, name="nightly_schedule", cron_schedule=cron, execution_timezone=zone)
-    def at_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        moment = context.scheduled_execution_time.isoformat()
-        return dg.RunRequest(run_key=moment, tags={AS_OF_TAG: moment})
+    def at_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return request(context.scheduled_execution_time.astimezone(UTC), datetime.now(UTC))
 
     return at_night
+
+
+def request(moment: datetime, now: datetime) -> dg.RunRequest | dg.SkipReason:
+    """What is asked for at a scheduled moment that is looked at now, perhaps long after: a daemon may have stood still."""
+    if moment + timedelta(days=1) <= now - timedelta(hours=1):  # a day may have 25 hours
+        return dg.SkipReason("a later night is due as well: its run takes in this one too")
+    plain = dg.RunRequest(run_key=moment.isoformat(), tags={AS_OF_TAG: moment.isoformat()})
+    if not is_project_named():
+        return plain  # the run says so, and what is to be done
+    try:
+        project = named_project()
+        lake = open_lake(project)
+        since = published_as_of(lake)
+        asked = due(project, lake, moment)
+    except (ConfigError, LakeError):
+        return plain
+    if since is not None and since >= moment:
+        return dg.SkipReason(f"what landed until {since.isoformat()} is published already")
+    return dg.RunRequest(run_key=moment.isoformat(), tags=range_tags(asked)) if asked is not None else plain
 
 
 def linkage_schedule() -> dg.ScheduleDefinition:

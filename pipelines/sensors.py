@@ -1,12 +1,15 @@
 """A night out of turn when new files land. Stopped by default: most organisations want one version a day."""
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 
 from klantspoor.errors import ConfigError
+from klantspoor.lake import open_lake
 from pipelines.jobs import nightly
+from pipelines.nights import AS_OF_TAG, due, range_tags
 from pipelines.resources import is_project_named, named_project
 
 _INTERVAL_SECONDS = 300
@@ -35,7 +38,10 @@ def landing_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
         context.update_cursor(f"{acted_on} {seen}")
         return dg.SkipReason("something has landed: waiting until it stands still")
     context.update_cursor(f"{seen} {seen}")
-    return dg.RunRequest(run_key=seen)
+    now = datetime.now(UTC)
+    return dg.RunRequest(
+        run_key=seen, tags={AS_OF_TAG: now.isoformat(), **range_tags(due(project, open_lake(project), now))}
+    )
 
 
 def fingerprint(landing: Path) -> str:

@@ -20,6 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from klantspoor.cli import (
+    alarming,
     demo,
     explain,
     export,
@@ -106,6 +107,7 @@ for _room in (
     project,
     demo,
     nightly,
+    alarming,
     preview,
     tables,
     query,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -29,14 +30,30 @@ def run(
             help="The night's clock, in ISO 8601 with an offset, such as 2026-07-01T03:00+02:00.", show_default="now"
         ),
     ] = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", help="The first of several nights, as the day on which it begins.", metavar="DATE"),
+    ] = None,
+    last: Annotated[
+        str | None,
+        typer.Option("--to", help="The last of them: what landed after it is left for later.", metavar="DATE"),
+    ] = None,
+    wait: Annotated[
+        str | None,
+        typer.Option(help='How long to wait for another run, such as "2 hours".', show_default="not at all"),
+    ] = None,
     project: ProjectPath = None,
 ) -> None:
     """Run the nightly job: take in what landed, rebuild the tables, check them, publish them.
 
     Example: klantspoor run --as-of 2026-07-01T03:00+02:00
     """
-    code = start_night(Path(open_project(project).root).resolve(), _checked(as_of) if as_of is not None else None)
-    raise typer.Exit(code)
+    if as_of is not None and (first is not None or last is not None):
+        raise typer.BadParameter("--as-of cannot be given with --from and --to: nights have their own clock.")
+    folder = Path(open_project(project).root).resolve()
+    options = {"--from": _day(first), "--to": _day(last), "--wait": _duration(wait)}
+    given = [part for name, value in options.items() if value is not None for part in (name, value)]
+    raise typer.Exit(start_night(folder, _checked(as_of) if as_of is not None else None, given))
 
 
 def require_checkout() -> Path:
@@ -54,16 +71,16 @@ def require_checkout() -> Path:
     return root
 
 
-def start_night(folder: Path, as_of: str | None = None) -> int:
-    """Run the job on the project in `folder`, and give its exit code.
+def start_night(folder: Path, as_of: str | None = None, options: Sequence[str] = ()) -> int:
+    """Run the job on the project in `folder`, with further options of `pipelines.run`, and give its exit code.
 
     Raises:
         CommandError: this is an installed wheel.
     """
-    command = [sys.executable, "-m", "pipelines.run"]
+    command = [sys.executable, "-m", "pipelines.run", *options]
     if as_of is not None:
         command += ["--as-of", as_of]
-    finished = subprocess.run(  # noqa: S603 (our own module, with a checked argument)
+    finished = subprocess.run(  # noqa: S603 (our own module, with checked arguments)
         command, cwd=require_checkout(), env={**os.environ, "KLANTSPOOR_PROJECT": str(folder)}, check=False
     )
     # A process ended by a signal has a negative code, which no shell can show.
@@ -78,3 +95,20 @@ def _checked(as_of: str) -> str:
     if moment.tzinfo is None:
         raise typer.BadParameter(f"{as_of!r} has no offset: write {as_of}Z for UTC, or {as_of}+02:00.")
     return moment.isoformat()
+
+
+def _day(text: str | None) -> str | None:
+    try:
+        return date.fromisoformat(text).isoformat() if text is not None else None
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a day, such as 2026-07-01.") from None
+
+
+def _duration(text: str | None) -> str | None:
+    from klantspoor.project.model import parse_duration
+
+    try:
+        parse_duration(text or 0)
+    except ValueError as error:
+        raise typer.BadParameter(f"--wait: {error}.") from None
+    return text

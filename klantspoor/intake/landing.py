@@ -16,12 +16,17 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class LandingFile:
-    """One file of one source: its path, its name below the landing folder, and when it landed (never after `as_of`)."""
+    """One file of one source: its path, its name below the landing folder, and when it landed (never after `as_of`).
+
+    `there_since` is the same for choosing what a night may see: the file's own time, but never later than when it was put
+    there (ctime), so that a file dated in the future is not left for ever.
+    """
 
     source: str
     path: Path
     file: str
     landed_at: datetime
+    there_since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,10 @@ def find(landing: Path, source: str, globs: list[str], as_of: datetime) -> tuple
                     source, name, "a symbolic link leads out of the landing folder; copy the file into it"
                 )
             elif path.is_file():
-                landed_at = min(datetime.fromtimestamp(path.stat().st_mtime, UTC), as_of)
-                found[name] = LandingFile(source, path, name, landed_at)
+                stat = path.stat()
+                written = datetime.fromtimestamp(stat.st_mtime, UTC)
+                there_since = min(written, datetime.fromtimestamp(stat.st_ctime, UTC))
+                found[name] = LandingFile(source, path, name, min(written, as_of), there_since)
     return sorted(found.values(), key=lambda f: (f.landed_at, f.file)), list(refused.values())
 
 

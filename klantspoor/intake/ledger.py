@@ -163,6 +163,18 @@ class Ledger:
         paths = sorted(p for p in self.folder.iterdir() if _FOLDER.match(p.name) and p.is_dir())
         return sorted((LedgerFile(p, _read_record(p)) for p in paths), key=lambda f: f.record.sequence)
 
+    def first(self) -> LedgerFile | None:
+        """The file taken in first, None where there is none; reads no other.
+
+        Raises:
+            LakeError: its folder cannot be read.
+        """
+        names = [p.name for p in self.folder.iterdir() if _FOLDER.match(p.name)] if self.folder.is_dir() else []
+        if not names:
+            return None
+        path = self.folder / min(names, key=lambda name: int(name.partition("-")[0]))
+        return LedgerFile(path, _read_record(path))
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Holds the ledger's lock and sweeps what a crash left behind.

@@ -21,7 +21,7 @@ from klantspoor.intake.vault import Vault
 from klantspoor.project.key import Keys, load_key
 from klantspoor.project.model import Project
 
-Outcome = Literal["used", "quarantined", "known", "changing", "refused"]
+Outcome = Literal["used", "quarantined", "known", "changing", "refused", "later"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class FileResult:
     """What became of one landing file this time.
 
     `used` and `quarantined`: now in the ledger, as `sequence`. `known`: its content was read before. `changing`: it
-    changed or vanished while it was read, and is left for the next night. `refused`: not opened. `detail` says why.
+    changed or vanished while it was read, and is left for the next night. `refused`: not opened. `later`: it landed after the
+    nights that are taken in. `detail` says why.
     """
 
     source: str
@@ -59,7 +60,12 @@ class IntakeReport:
 
 
 def take_in(
-    project: Project, lake_root: Path, as_of: datetime, *, progress: Callable[[str], None] | None = None
+    project: Project,
+    lake_root: Path,
+    as_of: datetime,
+    *,
+    landed_before: datetime | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> IntakeReport:
     """Reads every landing file whose content is new into the ledger of the lake.
 
@@ -70,22 +76,24 @@ def take_in(
         project: a loaded, valid project.
         lake_root: the lake's folder; made if it is not there.
         as_of: the night's clock, an aware datetime.
+        landed_before: leaves what landed at this moment or later (an aware datetime), for replaying nights; everything
+            that landed earlier and was never read is taken in, however long ago. None: everything that is there.
         progress: is told in a line what is being read.
 
     Raises:
         ConfigError: the key for pseudonyms is not there, or is another than the ledger was made with; or the vault is
             needed and lies in the lake or the landing folder.
         LakeError: another process is taking files in, or the ledger or its tombstones cannot be read.
-        ValueError: `as_of` has no time zone.
+        ValueError: `as_of` or `landed_before` has no time zone.
     """
-    if as_of.tzinfo is None:
-        raise ValueError("as_of needs a time zone: give an aware datetime")
+    if as_of.tzinfo is None or (landed_before is not None and landed_before.tzinfo is None):
+        raise ValueError("as_of and landed_before need a time zone: give aware datetimes")
     as_of = as_of.astimezone(UTC)
     keys = load_key(project)
     ledger = Ledger(lake_root)
     with ledger.writing():
         intake = _Intake(project, ledger, keys, progress or (lambda _: None))
-        return IntakeReport(as_of, tuple(intake.run(as_of)))
+        return IntakeReport(as_of, tuple(intake.run(as_of, landed_before)))
 
 
 class _Intake:
@@ -110,7 +118,7 @@ class _Intake:
         self._tombstones = read_tombstones(ledger.folder)
         self._next = max((record.sequence for record in records), default=0) + 1
 
-    def run(self, as_of: datetime) -> Iterator[FileResult]:
+    def run(self, as_of: datetime, landed_before: datetime | None) -> Iterator[FileResult]:
         landing = Path(self._project.root) / self._project.file.landing
         files: list[LandingFile] = []
         for name, source in sorted(self._project.sources.items()):
@@ -118,7 +126,10 @@ class _Intake:
             files += found
             yield from (FileResult(r.source, r.file, "refused", detail=r.why) for r in refused)
         for file in sorted(files, key=lambda f: (f.landed_at, f.file, f.source)):
-            yield self._take(file)
+            if landed_before is not None and file.there_since >= landed_before:
+                yield FileResult(file.source, file.file, "later", detail="it landed after the nights taken in")
+            else:
+                yield self._take(file)
         self._vault.sweep({file.path.name for file in self._ledger.files()})
 
     def _take(self, file: LandingFile) -> FileResult:

@@ -22,7 +22,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Schema = dict[str, Any]
 Fault = dict[str, Any]
 
-_SECRET = ("pseudonym_key", "block")  # a key, or values of persons: their text is never repeated
+_SECRET = ("pseudonym_key", "block", "webhook")  # a key, values of persons, an address: their text is never repeated
 _EXPECTED = {
     r"^[a-z][a-z0-9_]{0,62}$": "a name of lower case letters, digits and _, beginning with a letter",
     r"^\d{2}:\d{2}$": 'a time such as "03:00"',

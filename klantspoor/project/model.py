@@ -211,6 +211,32 @@ class Linkage(Strict):
     seed: int = Field(default=1, ge=0, description="chooses the random pairs on which chance agreement is counted")
 
 
+class Webhook(Strict):
+    """An address that is told of an alarm by a POST of JSON; the address is a secret and stands in the environment."""
+
+    env: str = Field(description="name of the environment variable that holds the address (https)")
+    plain_http: bool = Field(
+        default=False, description="allow http to another machine; without it http reaches this machine alone"
+    )
+
+
+class Alarms(Strict):
+    """Who is told when a night fails, or when no version was published for too long."""
+
+    webhook: Webhook | None = None
+    command: list[Annotated[str, Field(min_length=1)]] | None = Field(
+        default=None,
+        min_length=1,
+        description="a program by its full path and its arguments, started without a shell; the text is its standard input",
+    )
+    published_within: Duration = Field(
+        default=timedelta(hours=26), description="longer without a new version is an alarm, at least one hour"
+    )
+    timeout: Duration = Field(
+        default=timedelta(seconds=10), description="how long one call may take, at most 5 minutes"
+    )
+
+
 class ProjectFile(Strict):
     """`klantspoor.yaml`: what holds for the whole project."""
 
@@ -229,6 +255,7 @@ class ProjectFile(Strict):
     identifiers: dict[Name, IdentifierType] = Field(description="every identifier type the sources use")
     limits: Limits = Limits()
     linkage: Linkage | None = None
+    alarms: Alarms | None = None
 
 
 # --- sources/*.yaml --------------------------------------------------------------------------------------------------

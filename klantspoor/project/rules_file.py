@@ -1,4 +1,4 @@
-"""Rules for `klantspoor.yaml` beyond its single fields: zones, opening hours, identifier types, folders, the key."""
+"""Rules for `klantspoor.yaml` beyond its single fields: zones, opening hours, identifier types, folders, key, alarms."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import PurePath
 from zoneinfo import available_timezones
 
 from klantspoor.errors import Problem, did_you_mean
-from klantspoor.project.model import Calendar, IdentifierType, ProjectFile
+from klantspoor.project.model import Alarms, Calendar, IdentifierType, ProjectFile
 from klantspoor.project.scope import Scope
 
 FILE = "klantspoor.yaml"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def check_file(scope: Scope) -> Iterator[Problem]:
@@ -27,6 +28,7 @@ def check_file(scope: Scope) -> Iterator[Problem]:
     yield from _calendar(file.calendar)
     yield from _key(file)
     yield from _folders(file)
+    yield from _alarms(file.alarms)
     if not file.identifiers:
         yield Problem(FILE, "identifiers", "is empty", expected="an identifier type such as customer: {priority: 1}")
     for name, kind in file.identifiers.items():
@@ -140,7 +142,7 @@ def _key(file: ProjectFile) -> Iterator[Problem]:
     if (key.env is None) == (key.file is None):
         message = "names neither a variable nor a file" if key.env is None else "names a variable and a file"
         yield Problem(FILE, "pseudonym_key", message, expected="either env: NAME or file: PATH")
-    elif key.env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key.env):
+    elif key.env is not None and not _VARIABLE.fullmatch(key.env):
         # The text is not repeated: whoever writes the key itself here should not find it in a log.
         yield Problem(
             FILE,
@@ -151,6 +153,30 @@ def _key(file: ProjectFile) -> Iterator[Problem]:
         )
     elif key.file is not None and not key.file.strip():
         yield Problem(FILE, "pseudonym_key.file", "is empty", expected="the path of a file")
+
+
+def _alarms(alarms: Alarms | None) -> Iterator[Problem]:
+    if alarms is None:
+        return
+    if alarms.webhook is None and alarms.command is None:
+        yield Problem(FILE, "alarms", "tells nobody", expected="webhook: {env: NAME}, or command: [/path/of/a/program]")
+    if alarms.webhook is not None and not _VARIABLE.fullmatch(alarms.webhook.env):
+        # The text is not repeated: an address of a webhook is a secret.
+        yield Problem(
+            FILE,
+            "alarms.webhook.env",
+            "is no name of an environment variable",
+            expected="a name such as KLANTSPOOR_WEBHOOK",
+            hint="the address itself does not belong in this file",
+        )
+    if alarms.command is not None and not PurePath(alarms.command[0]).is_absolute():
+        hint = "a service has another PATH than your shell, and no shell is started"
+        expected = "the full path of a program"
+        yield Problem(FILE, "alarms.command[0]", "is no full path", repr(alarms.command[0]), expected, hint)
+    if alarms.published_within < timedelta(hours=1):
+        yield Problem(FILE, "alarms.published_within", "is less than an hour", expected="an hour or more")
+    if not timedelta(seconds=1) <= alarms.timeout <= timedelta(minutes=5):
+        yield Problem(FILE, "alarms.timeout", "is out of range", expected="1 second to 5 minutes")
 
 
 def _folders(file: ProjectFile) -> Iterator[Problem]:

@@ -36,6 +36,7 @@ ROOMS = {
     "marts": {"errors", "dictionary", "project", "lake", "journeys"},
     "mining": {"errors", "dictionary", "project", "lake", "marts"},
     "page": {"errors", "dictionary", "project", "lake", "marts"},
+    "alarm": {"errors", "project", "lake"},
     "night": {
         "errors", "dictionary", "project", "lake", "intake", "identity", "events", "forget", "journeys", "marts", "mining",
         "page",

@@ -84,7 +84,7 @@ def patch_stages(patched: pytest.MonkeyPatch, tables: dict[str, list[Row]] | Non
         stage(arguments[-1], rows, name)
 
     for call, fake in {
-        "intake.take_in": lambda *arguments: IntakeReport(arguments[-1], ()),
+        "intake.take_in": lambda *arguments, **_: IntakeReport(arguments[-1], ()),
         "identity.resolve": resolve,
         "events.build": stages("events", "intake", "quarantine"),
         "journeys.build": stages(*(name for name, table in TABLES.items() if table.layer == "journeys")),

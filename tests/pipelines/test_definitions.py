@@ -15,7 +15,7 @@ import yaml
 from klantspoor.dictionary import TABLES
 from klantspoor.lake.domain_rules import Facts, domain_rules
 from pipelines.definitions import defs
-from pipelines.resources import AS_OF_TAG
+from pipelines.nights import AS_OF_TAG
 from pipelines.schedules import nightly_schedule
 from pipelines.sensors import fingerprint, landing_sensor
 from tests.pipelines.staged_night import make_project

@@ -16,7 +16,7 @@ from klantspoor.identity.duplicates import DuplicatesFound
 from klantspoor.linkage import LinkageReport
 from klantspoor.project.model import Project
 from pipelines.definitions import defs
-from pipelines.resources import AS_OF_TAG
+from pipelines.nights import AS_OF_TAG
 from tests.lake.small_world import AS_OF
 from tests.pipelines.staged_night import FILES, make_project
 

@@ -15,7 +15,7 @@ from klantspoor.lake.checks import run_queries
 from klantspoor.lake.steps import gate
 from pipelines import run
 from pipelines.definitions import defs
-from pipelines.resources import AS_OF_TAG
+from pipelines.nights import AS_OF_TAG
 from tests.lake.small_world import AS_OF, Row, staging_of, world
 from tests.pipelines.staged_night import make_project, patch_stages, publish_before
 
@@ -204,11 +204,11 @@ def test_a_failing_disk_is_tried_again(lake: Lake, rows: dict[str, list[Row]], m
 
     works, tries = intake.take_in, []
 
-    def failing(*arguments: object) -> object:
+    def failing(*arguments: object, **given: object) -> object:
         tries.append(1)
         if len(tries) < 2:
             raise OSError("the share is away")
-        return works(*arguments)  # type: ignore[arg-type]
+        return works(*arguments, **given)  # type: ignore[arg-type]
 
     monkeypatch.setattr("klantspoor.intake.take_in", failing)
     monkeypatch.setattr("assets.intake.RETRY_SECONDS", 0)
