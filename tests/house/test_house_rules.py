@@ -36,9 +36,10 @@ ROOMS = {
     "marts": {"errors", "dictionary", "project", "lake", "journeys"},
     "mining": {"errors", "dictionary", "project", "lake", "marts"},
     "page": {"errors", "dictionary", "project", "lake", "marts"},
+    "report": {"errors", "dictionary", "project", "lake", "intake", "marts"},
     "night": {
         "errors", "dictionary", "project", "lake", "intake", "identity", "events", "forget", "journeys", "marts", "mining",
-        "page",
+        "page", "report",
     },
 }  # fmt: skip
 
