@@ -39,10 +39,11 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(slots=True)
 class Delivery:
-    """What a source delivered on one day; `age` counts days back from the night, and files that could not be used are not in it.
+    """What a source delivered on one day; `age` counts days back from the night.
 
-    `events` are those the night's version has from it, `channels` their number by channel, `late` came more than a day
-    after they happened, `unmapped` are mapped by no journey type. `reach` is its newest event, but for one.
+    Files that could not be used are not in it. `events` are those that the night's version has from it, `channels` their
+    number by channel where they name one; `late` came more than a day after they happened, `unmapped` are mapped by no
+    journey type. `reach` is its newest event, but for one.
     """
 
     age: int
@@ -54,7 +55,7 @@ class Delivery:
     events: int = 0
     late: int = 0
     unmapped: int = 0
-    channels: dict[str | None, int] = field(default_factory=dict)
+    channels: dict[str, int] = field(default_factory=dict)
     reach: datetime | None = None
 
 
@@ -157,7 +158,8 @@ def margin(missed: Missed, events: dict[int, int], share: float) -> int:
     def is_enough(least: int) -> bool:
         beyond = minutes > least
         shares = np.bincount(place[beyond], weights=number[beyond], minlength=len(ages)) / brought
-        return float(np.sort(shares)[: len(ages) - left_out].mean()) <= share
+        kept = np.sort(shares)[: len(ages) - left_out]
+        return float(kept.sum()) <= share * len(kept)
 
     tried = np.concatenate(([0], np.unique(minutes)))
     low, high = 0, len(tried) - 1  # with the greatest nothing is missed
@@ -181,7 +183,8 @@ def _add_events(con: duckdb.DuckDBPyConnection, source: str, by_age: dict[int, D
         delivery.events += events
         delivery.late += late
         delivery.unmapped += unmapped
-        delivery.channels[channel] = events
+        if channel is not None:
+            delivery.channels[channel] = events
         newest.setdefault(age, []).extend(latest or [])
     for age, moments in newest.items():
         by_age[age].reach = min(sorted(moments)[-2:], default=None)

@@ -89,7 +89,7 @@ def _channels(source: SourceFacts, now: Delivery, before: Sequence[Delivery]) ->
     if not now.events:
         return
     gone = []
-    for channel in sorted({c for d in before for c in d.channels if c is not None} - set(now.channels)):
+    for channel in sorted({channel for d in before for channel in d.channels} - set(now.channels)):
         usual = of_count(0, [(d.age % 7, d.channels.get(channel, 0)) for d in before], now.age % 7)
         if usual is not None and usual.is_low:
             gone.append(f"{channel} (usual: {counted(round(usual.median), 'event')})")
