@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from klantspoor.dictionary import TABLES
 from klantspoor.errors import KlantspoorError, PublicationStoppedError
@@ -76,27 +78,34 @@ def runs_table(staging: Staging, before: Version | None, odd: Mapping[str, Seque
     tonight = Diary(staging.run_id, staging.as_of, steps(staging))
     for step in tonight.steps:
         step.odd = "; ".join([*filter(None, [step.odd]), *(odd or {}).get(step.step, ())]) or None
-    kept = _kept(before)
-    known = {(row["run_id"], row["step"]) for row in kept}
-    status = {row["run_id"]: row["night_status"] for row in kept}
-    rows = list(kept)
+    kept = runs_before(before)
+    rows = _rows(tonight, PUBLISHED)
     for night in nights(staging.root.parents[1]):
         if night.run_id != staging.run_id:
-            of_night = _rows(night, status.get(night.run_id) or _status(night))
-            rows += [row for row in of_night if (row["run_id"], row["step"]) not in known]
-    rows += _rows(tonight, PUBLISHED)
-    rows.sort(key=lambda row: (row["started_at"], row["step"]))
-    return pa.Table.from_pylist(rows, schema=TABLES["runs"].schema)
+            known = kept.filter(pc.equal(kept["run_id"], night.run_id))
+            of_night = _rows(night, known["night_status"][0].as_py() if len(known) else _status(night))
+            there = set(known["step"].to_pylist())
+            rows += [row for row in of_night if row["step"] not in there]
+    schema = TABLES["runs"].schema
+    table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=schema)])
+    by = pa.table({"started_at": table["started_at"], "step": table["step"].cast(pa.string())})
+    return table.take(pc.sort_indices(by, [("started_at", "ascending"), ("step", "ascending")]))
 
 
-def _kept(before: Version | None) -> list[dict[str, Any]]:
-    """The rows of the version before. What an earlier release published without a status were done steps of its nights."""
+def runs_before(before: Version | None) -> pa.Table:
+    """The table `runs` of the version before, as it is now: an earlier release knew done steps of published nights alone."""
+    schema = TABLES["runs"].schema
     if before is None or not before.has("runs"):
-        return []
-    with before.connect() as connection:
-        rows = connection.sql("SELECT * FROM runs").to_arrow_table().to_pylist()
-    plain = dict.fromkeys(TABLES["runs"].names) | {"night_status": PUBLISHED, "step_status": "done"}
-    return [{name: row.get(name, default) for name, default in plain.items()} for row in rows]
+        return schema.empty_table()
+    found = pq.read_table(before.root / "runs")
+    plain = {"night_status": PUBLISHED, "step_status": "done"}
+    columns = [
+        found[field.name].cast(field.type)
+        if field.name in found.column_names
+        else pa.array([plain.get(field.name)] * len(found), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def _rows(night: Diary, status: str) -> list[dict[str, Any]]:

@@ -11,10 +11,10 @@ the smallest one that would have kept the share of its missed events, as a mean 
 does not decide for weeks. The source is complete up to its newest delivery less the margin.
 
 Two bounds hold beside the margin. It is never nearer to the delivery than the newest event was to any recent one: a file
-of a day that ended at midnight says nothing of one o'clock. And it is never further ahead of the newest event than
-deliveries usually are (the median): files may go on coming with nothing new in them. Newest is the second newest of its
-delivery, where there are two, so that one wrong time moves nothing. Until a source has brought events three times after its
-first delivery, that newest event is all that is said.
+of a day that ended at midnight says nothing of one o'clock. And it is never further ahead of the newest event than three
+of four deliveries were that came while there still were new events: files may go on coming with nothing new in them.
+Newest is the second newest of its delivery, where there are two, so that one wrong time moves nothing. Until a source has
+brought events three times after its first delivery, that newest event is all that is said.
 
 A correction counts as coming when the corrected form does.
 """
@@ -128,19 +128,22 @@ def complete_up_to(con: duckdb.DuckDBPyConnection, source: str, found: Arrivals,
         found: its arrivals.
         share: `limits.complete_share`.
     """
-    reached, gaps = None, []
+    reached, gaps, dry = None, [], 0
     for delivery in found.deliveries:
-        if delivery.reach is not None:
-            reached = delivery.reach if reached is None else max(reached, delivery.reach)
+        dry += 1
+        if delivery.reach is not None and (reached is None or delivery.reach > reached):
+            reached, dry = delivery.reach, 0
         if reached is not None:
             gaps.append(delivery.landed_at - reached)
+    # The dry spell that is on says nothing of what is usual.
+    gaps = sorted(gaps[: len(gaps) - dry])
     if reached is None:
         return _newest(con, source)
     brought = [delivery for delivery in found.deliveries if delivery.events and not delivery.is_first]
     if len(brought) < ENOUGH_TO_KNOW:
         return reached
     allowed = timedelta(minutes=margin(found.missed, {d.age: d.events for d in brought}, 1 - share))
-    return min(found.deliveries[-1].landed_at - max(allowed, min(gaps)), reached + sorted(gaps)[len(gaps) // 2])
+    return min(found.deliveries[-1].landed_at - max(allowed, gaps[0]), reached + gaps[len(gaps) * 3 // 4])
 
 
 def margin(missed: Missed, events: dict[int, int], share: float) -> int:

@@ -28,8 +28,8 @@ class Activity:
 class SourceFacts:
     """One source: how it stands (`freshness`), what came since the version before, and its recent deliveries, oldest first.
 
-    `rows` are those of the usable files; `unusable` says of each other file what was wrong. `newest_landed_at` is of the
-    files that came.
+    `rows` are those of the usable files; `unusable` says of each other file what was wrong, `spoilt` of which usable ones
+    more rows were quarantined than the project's limit. `newest_landed_at` is of the files that came.
     """
 
     source: str
@@ -42,6 +42,7 @@ class SourceFacts:
     quarantined: int = 0
     events: int = 0
     unusable: Sequence[str] = ()
+    spoilt: Sequence[str] = ()
     newest_landed_at: datetime | None = None
     deliveries: Sequence[Delivery] = ()
     new_activities: Sequence[Activity] = ()

@@ -5,7 +5,8 @@ At most 40 lines of at most 72 characters; nothing in it is taken for a link, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from itertools import chain
@@ -18,11 +19,20 @@ from klantspoor.report.words import counted, day, moment, shortened, unlinked
 
 MOST_LINES = 40
 WIDTH = 72
-_LISTED = (5, 3, 2, 1)
-"""Items of a paragraph that are told; fewer where all would be too long."""
-_LINES_OF_ITEM = 2
-_LINES_OF_TITLE = 3
-_SOURCES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How much is told: items of a paragraph, lines of an item and of a title, sources. How many there are a title says."""
+
+    items: int
+    item_lines: int
+    title_lines: int
+    sources: int
+
+
+_ROOMS = (_Room(5, 2, 3, 8), _Room(3, 2, 3, 8), _Room(2, 2, 2, 6), _Room(1, 1, 1, 4))
+"""Tried in turn, until all fits."""
 _HEAD = f"  {'source':<20}{'rows':>9}{'usual':>9}  complete up to"
 _PROJECT = 40
 
@@ -40,7 +50,7 @@ def subject(report: NightReport) -> str:
     of = f"{shortened(unlinked(report.project), _PROJECT)}: night of {day(report.as_of, report.timezone)}"
     if not report.is_published:
         return f"{of} FAILED" + (f" in {report.failed_step}" if report.failed_step is not None else "")
-    odd = len(report.unusable) + sum(source.freshness != "fresh" for source in report.sources)
+    odd = len(report.unusable) + len(report.spoilt) + sum(source.freshness != "fresh" for source in report.sources)
     odd += sum(finding.nights <= paragraphs.SETTLED for finding in report.findings)
     odd += sum(check.is_new for check in report.warnings)
     return f"{of} published, {counted(odd, 'remark') if odd else 'nothing odd'}"
@@ -48,59 +58,55 @@ def subject(report: NightReport) -> str:
 
 def body(report: NightReport) -> str:
     """The text."""
-    for most in _LISTED:
-        lines = list(_lines(report, most))
-        if len(lines) <= MOST_LINES:
-            break
+    tried = (list(_lines(report, room)) for room in _ROOMS)
+    fitting = next((lines for lines in tried if len(lines) <= MOST_LINES), None)
+    lines = fitting if fitting is not None else list(_lines(report, _ROOMS[-1]))[:MOST_LINES]
     return "\n".join(lines) + "\n"
 
 
-def _lines(report: NightReport, most: int) -> Iterator[str]:
-    yield from _wrapped(f"{report.project}, the night of {moment(report.as_of, report.timezone)}", "", 2)
+def _lines(report: NightReport, room: _Room) -> Iterator[str]:
+    yield from _wrapped(f"{report.project}, the night of {moment(report.as_of, report.timezone)}", "", room.title_lines)
     yield ""
     if report.is_published:
         first = chain(paragraphs.ended(report), paragraphs.complete(report))
     else:
         first = chain(paragraphs.checks(report), paragraphs.ended(report))
-    yield from _told(first, most)
-    yield from _told(paragraphs.missed_nights(report), most)
+    yield from _told(chain(first, paragraphs.missed_nights(report)), room)
     yield ""
-    yield from _told(paragraphs.came_in(report), most)
-    yield from _sources(report)
-    yield from _told(paragraphs.did_not_arrive(report), most)
-    yield from _told(paragraphs.odd(report), most)
+    yield from _told(paragraphs.came_in(report), room)
+    yield from _sources(report, room)
+    yield from _told(chain(paragraphs.did_not_arrive(report), paragraphs.odd(report)), room)
     if report.is_published:
-        yield from _told(paragraphs.checks(report), most)
-        yield from _told(paragraphs.changed(report), most)
+        yield from _told(chain(paragraphs.checks(report), paragraphs.changed(report)), room)
     yield ""
-    yield from _told(paragraphs.took(report), most)
-    yield from _wrapped(f"Times are those of {report.timezone}. More: klantspoor report; the table runs.", "", 2)
+    yield from _told(paragraphs.took(report), room)
+    yield from _wrapped(f"Times are those of {report.timezone}. More: klantspoor report", "", room.title_lines)
 
 
-def _sources(report: NightReport) -> Iterator[str]:
+def _sources(report: NightReport, room: _Room) -> Iterator[str]:
     """A line a source; those that did not come as expected are told below in words."""
     if not report.sources:
         return
     yield _HEAD
-    for source in report.sources[:_SOURCES]:
+    for source in report.sources[: room.sources]:
         reach = "no events" if source.complete_up_to is None else moment(source.complete_up_to, report.timezone)
         rows = f"{source.rows:,}" if source.files else "-"
         usual = "-" if source.usual_rows is None else f"{source.usual_rows:,}"
-        yield f"  {shortened(unlinked(source.source), 19):<20}{rows:>9}{usual:>9}  {reach}"[:WIDTH]
-    if len(report.sources) > _SOURCES:
-        yield f"  and {len(report.sources) - _SOURCES} more"
+        yield shortened(f"  {shortened(unlinked(source.source), 19):<20}{rows:>9}{usual:>9}  {reach}", WIDTH)
+    if len(report.sources) > room.sources:
+        yield f"  and {len(report.sources) - room.sources} more"
 
 
-def _told(told: Iterator[Paragraph], most: int) -> Iterator[str]:
+def _told(told: Iterable[Paragraph], room: _Room) -> Iterator[str]:
     for paragraph in told:
-        yield from _wrapped(paragraph.line, "", _LINES_OF_TITLE)
-        for item in paragraph.items[:most]:
-            yield from _wrapped(item, "  ", _LINES_OF_ITEM)
-        if len(paragraph.items) > most:
-            yield f"  and {len(paragraph.items) - most} more"
+        yield from _wrapped(paragraph.line, "", room.title_lines)
+        for item in paragraph.items[: room.items]:
+            yield from _wrapped(item, "  ", room.item_lines)
 
 
 def _wrapped(text: str, indent: str, most: int) -> list[str]:
     """The text over at most so many lines; lines begin with a word of ours or an indent, never with what a mailer obeys."""
     lines = wrap(unlinked(text), WIDTH, initial_indent=indent, subsequent_indent=indent or "  ")
-    return [*lines[: most - 1], shortened(" ".join(lines[most - 1 :]), WIDTH)] if len(lines) > most else lines
+    if len(lines) <= most:
+        return lines
+    return [*lines[: most - 1], shortened(lines[most - 1] + " …", WIDTH)]

@@ -88,6 +88,7 @@ class NightReport:
     rows: int
     events: int
     unusable: tuple[str, ...]
+    spoilt: tuple[str, ...]
     left: tuple[str, ...]
     sources: tuple[Source, ...]
     complete_up_to: datetime | None

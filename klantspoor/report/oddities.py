@@ -111,7 +111,7 @@ def _of_night(facts: Facts) -> Iterator[Odd]:
         merged, before = facts.merged
         usual = of_count(merged, [(0, number) for number in before[-LAST_NIGHTS:]], 0)
         if usual is not None and usual.is_high and merged - usual.median >= WORTH_MERGED:
-            says = f"{counted(merged, 'person')} merged into others; usual: {round(usual.median):,}{_of(usual)}"
+            says = f"{counted(merged, 'person')} merged into others; usual: {round(usual.median):,} (last {usual.number} nights)"
             yield Odd("merged", NIGHT, says, "identity")
     steps = [step for step in facts.steps if step.step != PUBLISHING and step.elapsed_seconds is not None]
     nights = [night for night in facts.nights if night.status == "published"][-LAST_NIGHTS:]
@@ -122,15 +122,14 @@ def _of_night(facts: Facts) -> Iterator[Odd]:
     usual = of_amount(seconds, [night.seconds for night in nights])
     if usual is not None and usual.is_high and _is_worth(seconds, usual, WORTH_TIME):
         most = f"{slowest.step} took {span(slowest.elapsed_seconds or 0.0)}"
-        yield Odd(
-            "time", NIGHT, f"it took {span(seconds)}; usual: {span(usual.median)}{_of(usual)}; {most}", slowest.step
-        )
+        says = f"it took {span(seconds)}; usual: {span(usual.median)} (last {usual.number} nights); {most}"
+        yield Odd("time", NIGHT, says, slowest.step)
     held = [(step.peak_memory_mb, step.step) for step in steps if step.peak_memory_mb is not None]
     if held:
         memory, where = max(held)
         usual = of_amount(memory, [night.memory_mb for night in nights if night.memory_mb is not None])
         if usual is not None and usual.is_high and _is_worth(memory, usual, WORTH_MEMORY):
-            says = f"{where} held {memory:,.0f} MiB of memory; usual at most: {usual.median:,.0f}{_of(usual)}"
+            says = f"{where} held {memory:,.0f} MiB of memory; usual at most: {usual.median:,.0f} (last {usual.number} nights)"
             yield Odd("memory", NIGHT, says, where)
 
 
@@ -145,4 +144,4 @@ def _odd(source: SourceFacts, rule: str, says: str) -> Odd:
 
 def _of(usual: Usual) -> str:
     """What the usual is of."""
-    return f" ({usual.number} times this weekday)" if usual.is_weekday else f" (last {usual.number})"
+    return f" (last {usual.number}{' of this weekday' if usual.is_weekday else ' deliveries'})"

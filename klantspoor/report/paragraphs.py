@@ -38,6 +38,7 @@ def came_in(report: NightReport) -> Iterator[Paragraph]:
     what = ", ".join((counted(report.files, "file"), counted(report.rows, "row"), counted(report.events, "event")))
     yield Paragraph(f"Came in: {what}.")
     yield from _listed("Unusable files, quarantined", report.unusable)
+    yield from _listed("Files with many quarantined rows", report.spoilt)
     yield from _listed("Left for the next night", report.left)
 
 
@@ -54,7 +55,7 @@ def did_not_arrive(report: NightReport) -> Iterator[Paragraph]:
 def complete(report: NightReport) -> Iterator[Paragraph]:
     """How far the data reaches, and which months may still change."""
     if report.complete_up_to is not None:
-        held_back = f"; {report.held_back_by} reaches no further" if len(report.sources) > 1 else ""
+        held_back = f", held back by {report.held_back_by}" if len(report.sources) > 1 else ""
         yield Paragraph(f"Complete up to {moment(report.complete_up_to, report.timezone)}{held_back}.")
     if report.provisional_since is not None:
         yield Paragraph(f"Provisional, and still changing: {month(report.provisional_since)} and after.")

@@ -14,8 +14,6 @@ from klantspoor.report.oddities import Odd, oddities
 from klantspoor.report.words import moment
 
 _SHOWN_KEYS = 3
-NOT_OF_PERSONS = ("intake", "runs")
-"""Core tables whose keys name no single person; those of marts do not either."""
 _BROUGHT_MOSTLY = (4, 7)
 """New activities that came in so many of so many nights are the way of the source, and no news."""
 
@@ -107,8 +105,8 @@ def _failed(facts: Facts, severity: str) -> Iterator[Check]:
 
 
 def _with_keys(table: str, note: Mapping[str, Any]) -> str:
-    """What the check says, with the keys of the first few rows where these are not of single persons."""
-    is_free = table in NOT_OF_PERSONS or (table in TABLES and TABLES[table].layer == "marts")
+    """What the check says, with the keys of the first few rows where these are not of single persons: of marts."""
+    is_free = table in TABLES and TABLES[table].layer == "marts"
     keys = [
         ", ".join(f"{name} {value}" for name, value in key.items() if value is not None)
         for key in note["failing_keys"][:_SHOWN_KEYS]
@@ -142,10 +140,12 @@ def _came(facts: Facts, ledger: Step | None, noted: Mapping[str, Any]) -> dict[s
             "rows": sum(source.rows for source in facts.sources),
             "events": sum(source.events for source in facts.sources),
             "unusable": tuple(said for source in facts.sources for said in source.unusable),
+            "spoilt": tuple(said for source in facts.sources for said in source.spoilt),
         }
     rows = ledger.rows_in if ledger is not None and ledger.rows_in is not None else 0
     unusable = tuple(noted.get("quarantined", ()))
-    return {"files": noted.get("used", 0), "rows": rows, "events": noted.get("events", 0), "unusable": unusable}
+    taken_in = {"files": noted.get("used", 0), "rows": rows, "events": noted.get("events", 0)}
+    return taken_in | {"unusable": unusable, "spoilt": ()}
 
 
 def _source(source: SourceFacts) -> Source:

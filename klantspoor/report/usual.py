@@ -7,10 +7,11 @@ Poisson, binomial and negative-binomial data*, Biometrika 1948) that variation i
 of a count has a standard deviation of about 1, asin √((k + 3/8) / (n + 3/4)) of k out of n one of 1 / √(4n + 2). The score is
 the distance from the usual, so transformed, in these standard deviations.
 
-*Is it more than days differ?* The modified z-score of Iglewicz and Hoaglin (*How to Detect and Handle Outliers*, 1993) of
-the logarithm: 0.6745 times the distance from the median, over the median absolute deviation (MAD); above 3.5 it is an
-outlier. Median and MAD do not mind that a few of the days before were odd themselves. The deviations are each day's from the
-median of the *other* days, as today is none of those it is held against.
+*Is it more than days differ?* The modified z-score of Iglewicz and Hoaglin (*How to Detect and Handle Outliers*, 1993):
+0.6745 times the distance from the median, over the median absolute deviation (MAD); above 3.5 it is an outlier. It is taken
+of the logarithm of counts and amounts, for days differ by factors, and of shares as transformed above. Median and MAD do not
+mind that a few of the days before were odd themselves. The deviations are each day's from the median of the *other* days, as
+today is none of those it is held against.
 
 Businesses have weeks: where the same weekday is known often enough, a count is held against that weekday's median, and the
 MAD is of all days, each against its own weekday. Where it is not, the distance is that from the least or the most that was
@@ -32,7 +33,7 @@ SAME_WEEKDAY = 4
 _TO_SIGMA = 0.6745
 """The MAD of a normal distribution, in standard deviations."""
 _LEAST = 0.02
-"""Days that never differ do not make a difference of a few per cent odd."""
+"""Days that never differ do not make next to no difference odd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,9 @@ def of_share(part: int, whole: int, before: Sequence[tuple[int, int]]) -> Usual 
         return None
     usual = median(k / n for k, n in told)
     # The usual share in a whole of today's size: what next to nothing looks like depends on what it is of.
-    chance = (asin(sqrt(_rate(part, whole))) - asin(sqrt(_rate(usual * whole, whole)))) * sqrt(4 * whole + 2)
-    off = log(_rate(part, whole)) - log(_rate(usual * whole, whole))
-    days = _modified_z(off, _deviations([log(_rate(k, n)) for k, n in told]))
-    return Usual(usual, len(told), _both(chance, days))
+    off = _angle(part, whole) - _angle(usual * whole, whole)
+    days = _modified_z(off, _deviations([_angle(k, n) for k, n in told]))
+    return Usual(usual, len(told), _both(off * sqrt(4 * whole + 2), days))
 
 
 def of_amount(value: float, before: Sequence[float]) -> Usual | None:
@@ -100,8 +100,8 @@ def of_amount(value: float, before: Sequence[float]) -> Usual | None:
     return Usual(usual, len(told), _modified_z(log(value / usual), _deviations([log(amount) for amount in told])))
 
 
-def _rate(part: float, whole: int) -> float:
-    return (part + 3 / 8) / (whole + 3 / 4)
+def _angle(part: float, whole: int) -> float:
+    return asin(sqrt((part + 3 / 8) / (whole + 3 / 4)))
 
 
 def _deviations(values: list[float]) -> list[float]:

@@ -85,15 +85,17 @@ def by_search(files: list[Row], events: list[Row], share: float) -> datetime:
         return sum(kept) / len(kept)
 
     allowed = next(least for least in range(10**7) if missed(least) <= share + 1e-12)
-    newest, gaps = None, []
+    newest, gaps, moved = None, [], 0
     for age in order:
         reached = sorted(e["occurred_at"] for e in brought[age] if e["occurred_at"] <= landed[age])[-2:]
-        newest = max([*reached[:1], *([newest] if newest else [])], default=None)
-        if newest is not None:
-            gaps.append(landed[age] - newest)
+        best = max([*reached[:1], *([newest] if newest else [])], default=None)
+        if best is not None:
+            gaps.append(landed[age] - best)
+            moved = len(gaps) if best != newest else moved
+        newest = best
     assert newest is not None
-    middle = sorted(gaps)[len(gaps) // 2]
-    return min(landed[order[-1]] - max(allowed * MINUTE, min(gaps)), newest + middle)
+    gaps = sorted(gaps[:moved])
+    return min(landed[order[-1]] - max(allowed * MINUTE, gaps[0]), newest + gaps[math.floor(len(gaps) * 0.75)])
 
 
 @pytest.mark.parametrize("seed", range(12))
