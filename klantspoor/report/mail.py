@@ -32,7 +32,7 @@ class _Room:
 
 
 _ROOMS = (_Room(5, 2, 3, 8), _Room(3, 2, 3, 8), _Room(2, 2, 2, 6), _Room(1, 1, 1, 4))
-"""Tried in turn, until all fits."""
+"""Tried in turn, until all fits; in the last it always does."""
 _HEAD = f"  {'source':<20}{'rows':>9}{'usual':>9}  complete up to"
 _PROJECT = 40
 
@@ -47,25 +47,31 @@ def mail(report: NightReport) -> str:
 
 def subject(report: NightReport) -> str:
     """One line: of whom, which night, how it ended."""
-    of = f"{shortened(unlinked(report.project), _PROJECT)}: night of {day(report.as_of, report.timezone)}"
+    return unlinked(f"{shortened(report.project, _PROJECT)}: night of {day(report.as_of, report.timezone)} {_ended(report)}")
+
+
+def _ended(report: NightReport) -> str:
     if not report.is_published:
-        return f"{of} FAILED" + (f" in {report.failed_step}" if report.failed_step is not None else "")
+        return "FAILED" + (f" in {shortened(report.failed_step, _PROJECT)}" if report.failed_step is not None else "")
     odd = len(report.unusable) + len(report.spoilt) + sum(source.freshness != "fresh" for source in report.sources)
     odd += sum(finding.nights <= paragraphs.SETTLED for finding in report.findings)
     odd += sum(check.is_new for check in report.warnings)
-    return f"{of} published, {counted(odd, 'remark') if odd else 'nothing odd'}"
+    return f"published, {counted(odd, 'remark') if odd else 'nothing odd'}"
 
 
 def body(report: NightReport) -> str:
     """The text."""
-    tried = (list(_lines(report, room)) for room in _ROOMS)
-    fitting = next((lines for lines in tried if len(lines) <= MOST_LINES), None)
-    lines = fitting if fitting is not None else list(_lines(report, _ROOMS[-1]))[:MOST_LINES]
+    for room in _ROOMS:
+        lines = list(_lines(report, room))
+        if len(lines) <= MOST_LINES:
+            break
     return "\n".join(lines) + "\n"
 
 
 def _lines(report: NightReport, room: _Room) -> Iterator[str]:
-    yield from _wrapped(f"{report.project}, the night of {moment(report.as_of, report.timezone)}", "", room.title_lines)
+    yield from _wrapped(
+        f"The night of {moment(report.as_of, report.timezone)} at {report.project}", "", room.title_lines
+    )
     yield ""
     if report.is_published:
         first = chain(paragraphs.ended(report), paragraphs.complete(report))
