@@ -29,15 +29,17 @@ publication_spec = dg.AssetSpec(
 )
 def publication(night: Night) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Write down the night itself, see that nothing critical failed, and publish."""
-    from klantspoor.lake.steps import gate, runs_table
+    from klantspoor.lake.steps import gate
+    from klantspoor.report import Ending, report_metadata
 
     needs(night.staging, *MADE_BEFORE)
     with step(night.staging, "publication") as noted:
-        night.staging.write("runs", runs_table(night.staging, night.lake.current()))
+        ending = Ending(night.project, night.lake, night.staging)
         verdicts = judge_table(night.project, night.staging, "runs")
         gate(night.staging)
         version = night.lake.publish(night.staging)
         noted.facts = {"version": version.name}
+    report = ending.published(version)
     yield from made(night.staging, "runs")
     yield from results("runs", verdicts)
     yield dg.MaterializeResult(
@@ -47,5 +49,6 @@ def publication(night: Night) -> Iterator[dg.MaterializeResult | dg.AssetCheckRe
             "dagster/row_count": sum(version.manifest["tables"].values()),
             "rows": version.manifest["tables"],
             "software": version.manifest["software"],
+            **report_metadata(report),
         },
     )

@@ -6,11 +6,13 @@ For tests, notebooks and rebuilds aside. The nightly job calls the same stages, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
 from klantspoor.dictionary import TABLES
+from klantspoor.errors import KlantspoorError
 from klantspoor.events.build import build as build_events
 from klantspoor.forget.steps import resume_all
 from klantspoor.identity.resolve import resolve
@@ -22,12 +24,13 @@ from klantspoor.lake.checks import run_queries
 from klantspoor.lake.domain_rules import domain_rules, facts_of
 from klantspoor.lake.forecast import Forecast
 from klantspoor.lake.rules import table_rules
-from klantspoor.lake.steps import gate, measured, note_verdicts, runs_table
+from klantspoor.lake.steps import gate, measured, note_verdicts
 from klantspoor.marts.build import MARTS
 from klantspoor.marts.build import build as build_mart
 from klantspoor.mining.discover import discover
 from klantspoor.page.pages import write as write_pages
 from klantspoor.project.model import Project
+from klantspoor.report import Ending, close_night, intake_facts
 
 
 def night(
@@ -48,21 +51,32 @@ def night(
         KlantspoorError: as the stages raise it.
     """
     with lake.open_run(run_id or str(uuid4()), as_of) as staging:
-        require_disk(project, lake, staging)
-        with measured(staging, "ledger"):
-            resume_all(project, lake, staging=staging)
-            take_in(project, lake.root, staging.as_of)
-        build(project, lake, staging)
-        if with_pages:
-            with measured(staging, "models"):
-                discover(project, staging)
-            with measured(staging, "pages"):
-                write_pages(project, staging)
-        with measured(staging, "publication"):
-            staging.write("runs", runs_table(staging, lake.current()))
+        try:
+            require_disk(project, lake, staging)
+            return _published(project, lake, staging, with_pages)
+        except BaseException:
+            with suppress(OSError, KlantspoorError):  # what it failed of is what must be known
+                close_night(project, lake, staging)
+            raise
+
+
+def _published(project: Project, lake: Lake, staging: Staging, with_pages: bool) -> Version:
+    with measured(staging, "ledger") as noted:
+        resume_all(project, lake, staging=staging)
+        intake_facts(noted, take_in(project, lake.root, staging.as_of))
+    build(project, lake, staging)
+    if with_pages:
+        with measured(staging, "models"):
+            discover(project, staging)
+        with measured(staging, "pages"):
+            write_pages(project, staging)
+    with measured(staging, "publication"):
+        ending = Ending(project, lake, staging)
         judge(project, staging)
         gate(staging)
-        return lake.publish(staging)
+        version = lake.publish(staging)
+    ending.published(version)
+    return version
 
 
 def require_disk(project: Project, lake: Lake, staging: Staging) -> Forecast:

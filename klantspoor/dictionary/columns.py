@@ -59,6 +59,8 @@ IDENTITY_RULES = ("anchor", "linked", "in_turn")
 PERSON_RULES = ("identifier", "in_turn", "same_topic")
 ALIAS_REASONS = ("merged", "nobodys")
 FILE_STATUSES = ("used", "quarantined")
+NIGHT_STATUSES = ("published", "failed", "unfinished")
+STEP_STATUSES = ("done", "failed", "unfinished")
 QUARANTINE_REASONS = (
     "unreadable_file",
     "empty_file",
@@ -263,7 +265,10 @@ _ALL = (
         "month",
         "YYYY-MM in the project's time zone in which the phase was left or the wait ended; open ones: the month of as_of",
     ),
-    _flag("is_provisional", "the month is not over: the figure will still change"),
+    _flag(
+        "is_provisional",
+        "the month is not over, or a source of that journey type is not complete up to its end: the figure will still change",
+    ),
     _count("journeys", "number of journeys"),
     _count("persons", "number of persons"),
     _count("visits", "number of phase visits"),
@@ -300,11 +305,18 @@ _ALL = (
     _share("share", "share of the whole"),
     _hours("lead_time_median_hours", "median lead time of the journeys that ended"),
     _code("role", "phase, unphased, answer, internal or unmapped"),
-    _instant("complete_up_to", "latest event of the source"),
+    _instant(
+        "complete_up_to",
+        "of what happened before it hardly anything is still to come, by the source's own history (docs/operations.md)",
+    ),
     _instant("expected_by", "when the next file should have come"),
     _text("last_file", "the newest file"),
     _instant("last_landed_at", "when it landed"),
-    _share("late_share", "share of the events that reached us more than a day after they occurred"),
+    _share(
+        "late_share",
+        "share of the events of its recent deliveries, its very first left out, that reached us more than a day after they"
+        " occurred",
+    ),
     _count("last_rows", "rows in the newest file"),
     _count("usual_rows", "median rows of the source's earlier files"),
     _text("freshness", "how the source stands", ("fresh", "stale", "small", "missing")),
@@ -312,12 +324,25 @@ _ALL = (
     _text("run_id", "the night's run"),
     _code("step", "which step"),
     _instant("as_of", "the night's clock"),
+    _text("night_status", "how the night ended; unfinished: its process stopped before it did", NIGHT_STATUSES),
+    _text("step_status", "how the step ended; unfinished: the process stopped during it", STEP_STATUSES),
+    _count("files_used", "files taken in"),
+    _count("files_quarantined", "files taken in of which nothing could be used"),
+    _count("files_left", "files left for the next night: still changing, or not to be opened"),
     _count("rows_in", "rows it read"),
     _count("rows_out", "rows it wrote"),
     Column("elapsed_seconds", pa.float64(), "wall-clock time", unit="seconds", minimum=0),
     Column("cpu_seconds", pa.float64(), "processor time", unit="seconds", minimum=0),
-    Column("peak_memory_mb", pa.float64(), "highest memory of the process so far", unit="MiB", minimum=0),
+    Column(
+        "peak_memory_mb",
+        pa.float64(),
+        "highest memory of the process during the step: as the system says where it rose above all before, else looked at"
+        " fifty times a second",
+        unit="MiB",
+        minimum=0,
+    ),
     _text("odd", "what was out of the ordinary, in words"),
+    _text("failure", "why it failed"),
 )
 
 COLUMNS: dict[str, Column] = {column.name: column for column in _ALL}

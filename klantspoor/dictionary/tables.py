@@ -90,6 +90,9 @@ def _table(
 
 _NO_ACCOUNT = "no account is known"
 _NO_PERSONA = "no persona is known"
+_NEVER_ENDED = "its process stopped during it"
+_NO_FILES = "the step takes no files in, or failed before it could count them"
+_NOT_COUNTED = "not counted for this step"
 
 _ALL = (
     _table(
@@ -172,9 +175,21 @@ _ALL = (
         "core",
         "one step of one night",
         "run_id step",
-        "run_id, step, as_of, started_at, elapsed_seconds, cpu_seconds, peak_memory_mb, rows_in, rows_out, odd",
+        """run_id, step, as_of, night_status, step_status, started_at, elapsed_seconds, cpu_seconds, peak_memory_mb, files_used,
+        files_quarantined, files_left, rows_in, rows_out, odd, failure""",
         "landing files",
-        nulls={"odd": "nothing was", "rows_in": "not counted for this step", "rows_out": "not counted for this step"},
+        nulls={
+            "elapsed_seconds": _NEVER_ENDED,
+            "cpu_seconds": _NEVER_ENDED,
+            "peak_memory_mb": f"{_NEVER_ENDED}, or it stayed below an earlier step and the system tells no more",
+            "files_used": _NO_FILES,
+            "files_quarantined": _NO_FILES,
+            "files_left": _NO_FILES,
+            "odd": "nothing was",
+            "failure": "it did not fail",
+            "rows_in": _NOT_COUNTED,
+            "rows_out": _NOT_COUNTED,
+        },
         order="started_at step",
     ),
     _table(
@@ -271,7 +286,7 @@ _ALL = (
         """journey_type, persona, month, phase, phase_number, is_provisional, journeys, persons, visits, touchpoints,
         dwell_median_hours, dwell_p90_hours, wait_median_hours, wait_p90_hours, organisation_wait_hours, partner_wait_hours,
         customer_wait_hours, nobody_wait_hours, undetermined_wait_hours, channel_mix, drop_off_share""",
-        "journeys, touchpoints, phase_visits, waits",
+        "journeys, touchpoints, phase_visits, waits, events, intake",
         nulls={
             "persona": "all personas together",
             "month": "all months together",
@@ -295,7 +310,7 @@ _ALL = (
         wait_p90_hours, wait_total_hours, organisation_wait_hours, partner_wait_hours, customer_wait_hours, nobody_wait_hours,
         undetermined_wait_hours, working_hours, closed_hours, handover_hours, queueing_hours, unexplained_hours,
         partner_cause_hours, blame_share, open_waits, open_wait_total_hours""",
-        "journeys, touchpoints, waits",
+        "journeys, touchpoints, waits, events, intake",
         nulls={
             "persona": "all personas together",
             "month": "all months together",
@@ -352,7 +367,7 @@ _ALL = (
             "last_landed_at": "nothing has come yet",
             "last_rows": "nothing has come yet",
             "usual_rows": "too few files to know",
-            "late_share": "it has no events",
+            "late_share": "it has no events, or only those of its first delivery",
             "odd": "nothing is",
         },
         order="source",

@@ -1,88 +1,154 @@
 """What a run notes about itself while it goes: each step's time and memory, and the verdicts of its checks.
 
-Notes lie in the run's work folder as JSON, one file each, so that steps may run in processes of their own. The table
-`runs` is made from them, and publishing looks at the verdicts.
+Steps are noted in the lake's diary, which outlives the run; verdicts as JSON in its work folder. The table `runs` is made
+from the steps, and publishing looks at the verdicts.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from klantspoor.dictionary import TABLES
-from klantspoor.errors import PublicationStoppedError
+from klantspoor.errors import KlantspoorError, PublicationStoppedError
+from klantspoor.lake.diary import Diary, Step, begin_step, end_step, nights, of_run
+from klantspoor.lake.memory import PeakMemory
 from klantspoor.lake.rules import Verdict
 from klantspoor.lake.staging import Staging
 from klantspoor.lake.version import Version
 
-
-@dataclass(slots=True)
-class Step:
-    """One step of the night; `facts` is what the summary at the end wants to know of it, as JSON values."""
-
-    step: str
-    started_at: datetime
-    elapsed_seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    peak_memory_mb: float = 0.0
-    rows_in: int | None = None
-    rows_out: int | None = None
-    odd: str | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+PUBLISHED, FAILED, UNFINISHED = "published", "failed", "unfinished"
 
 
 @contextmanager
 def measured(staging: Staging, name: str) -> Iterator[Step]:
-    """Measure a step and note it when it ends without an error; inside, rows and oddities may be set."""
+    """Measure a step and note it, however it ends; inside, rows and oddities may be set."""
     step = Step(name, datetime.now(UTC))
+    begin_step(staging, step)
     wall, cpu = time.perf_counter(), time.process_time()
-    yield step
-    step.elapsed_seconds = time.perf_counter() - wall
-    step.cpu_seconds = time.process_time() - cpu
-    step.peak_memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux gives KiB
-    written = asdict(step) | {"started_at": step.started_at.isoformat()}
-    (staging.work("steps") / f"{name}.json").write_text(json.dumps(written), "utf-8")
+    memory = PeakMemory()
+    try:
+        with memory:
+            yield step
+        step.status = "done"
+    except BaseException as error:
+        step.status, step.failure = "failed", _why(error)
+        raise
+    finally:
+        step.elapsed_seconds = time.perf_counter() - wall
+        step.cpu_seconds = time.process_time() - cpu
+        step.peak_memory_mb = memory.mib
+        end_step(staging, step)
+
+
+def _why(error: BaseException) -> str:
+    """An error as it may be kept: what is not ours may quote a row, and is told by its kind alone."""
+    if isinstance(error, KlantspoorError):
+        return str(error)
+    if isinstance(error, OSError):
+        return ": ".join(str(part) for part in (error.filename, error.strerror or type(error).__name__) if part)
+    if error.__cause__ is not None:
+        return _why(error.__cause__)
+    return f"{type(error).__name__}: the log of the run has the rest"
 
 
 def steps(staging: Staging) -> list[Step]:
-    """The steps of this run so far, in order of their start."""
-    noted = [json.loads(path.read_text("utf-8")) for path in staging.work("steps").glob("*.json")]
-    made = [Step(**note | {"started_at": datetime.fromisoformat(note["started_at"])}) for note in noted]
-    return sorted(made, key=lambda step: (step.started_at, step.step))
+    """The steps of this run that have ended, in order of their start."""
+    return [step for step in of_run(staging).steps if step.status != UNFINISHED]
 
 
-def runs_table(staging: Staging, before: Version | None) -> pa.Table:
-    """The table `runs`: the nights that `before` knows and the steps of this one so far, before publication ends."""
+def runs_table(staging: Staging, before: Version | None, odd: Mapping[str, Sequence[str]] | None = None) -> pa.Table:
+    """The table `runs`: what `before` holds, nights since then that the diary knows, and tonight's steps so far.
+
+    Of tonight it says "published", for it is read only if it is; the step that publishes is in the next night's.
+
+    Args:
+        staging: the run's.
+        before: the version before.
+        odd: what was odd, by step, beside what the steps noted themselves.
+    """
+    tonight = Diary(staging.run_id, staging.as_of, steps(staging))
+    for step in tonight.steps:
+        step.odd = "; ".join([*filter(None, [step.odd]), *(odd or {}).get(step.step, ())]) or None
+    kept = runs_before(before)
+    rows = _rows(tonight, PUBLISHED)
+    for night in nights(staging.root.parents[1]):
+        if night.run_id != staging.run_id:
+            known = kept.filter(pc.equal(kept["run_id"], night.run_id))
+            of_night = _rows(night, known["night_status"][0].as_py() if len(known) else _status(night))
+            there = set(known["step"].to_pylist())
+            rows += [row for row in of_night if row["step"] not in there]
     schema = TABLES["runs"].schema
-    names = [name for name in TABLES["runs"].names if name not in ("run_id", "as_of")]
-    tonight = [
-        {"run_id": staging.run_id, "as_of": staging.as_of} | {name: getattr(step, name) for name in names}
-        for step in steps(staging)
-    ]
-    now = pa.Table.from_pylist(tonight, schema=schema)
+    table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=schema)])
+    by = pa.table({"started_at": table["started_at"], "step": table["step"].cast(pa.string())})
+    return table.take(pc.sort_indices(by, [("started_at", "ascending"), ("step", "ascending")]))
+
+
+def runs_before(before: Version | None) -> pa.Table:
+    """The table `runs` of the version before, as it is now: an earlier release knew done steps of published nights alone."""
+    schema = TABLES["runs"].schema
     if before is None or not before.has("runs"):
-        return now
-    columns = ", ".join(TABLES["runs"].names)
-    with before.connect() as connection:
-        kept = connection.sql(f"SELECT {columns} FROM runs ORDER BY started_at, step").to_arrow_table()
-    return pa.concat_tables([kept.cast(schema), now])
+        return schema.empty_table()
+    found = pq.read_table(before.root / "runs")
+    plain = {"night_status": PUBLISHED, "step_status": "done"}
+    columns = [
+        found[field.name].cast(field.type)
+        if field.name in found.column_names
+        else pa.array([plain.get(field.name)] * len(found), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _rows(night: Diary, status: str) -> list[dict[str, Any]]:
+    """The steps of a night as rows."""
+    names = (
+        "step",
+        "started_at",
+        "elapsed_seconds",
+        "cpu_seconds",
+        "peak_memory_mb",
+        "rows_in",
+        "rows_out",
+        "odd",
+        "failure",
+    )
+    of_night = {"run_id": night.run_id, "as_of": night.as_of, "night_status": status}
+    return [
+        of_night
+        | {name: getattr(step, name) for name in names}
+        | {"step_status": step.status}
+        | {f"files_{what}": _number(step.facts.get(what)) for what in ("used", "quarantined", "left")}
+        for step in night.steps
+    ]
+
+
+def _number(noted: object) -> int | None:
+    """How many: a step notes the number, or names them."""
+    return len(noted) if isinstance(noted, list) else noted if isinstance(noted, int) else None
+
+
+def _status(night: Diary) -> str:
+    """How a night ended that no version tells of."""
+    return UNFINISHED if night.report is None else str(night.report.get("outcome", UNFINISHED))
 
 
 def note_verdicts(staging: Staging, table: str, verdicts: Sequence[Verdict]) -> None:
-    """Keep what was judged of a table, for the gate of publication and the summary at the end."""
+    """Keep what was judged of a table, for the gate of publication and the report of the night."""
     noted = [
         {
             "rule": verdict.rule.name,
             "severity": verdict.rule.severity,
             "passed": verdict.passed,
+            "failed": verdict.failed,
             "says": str(verdict),
             "failing_keys": verdict.failing_keys,
         }
@@ -92,7 +158,7 @@ def note_verdicts(staging: Staging, table: str, verdicts: Sequence[Verdict]) -> 
 
 
 def noted_verdicts(staging: Staging) -> dict[str, list[dict[str, Any]]]:
-    """What was judged so far, by table: `rule`, `severity`, `passed`, `says`, `failing_keys`."""
+    """What was judged so far, by table: `rule`, `severity`, `passed`, `failed`, `says`, `failing_keys`."""
     paths = sorted(staging.work("verdicts").glob("*.json"))
     return {path.stem: json.loads(path.read_text("utf-8")) for path in paths}
 

@@ -35,6 +35,7 @@ from klantspoor.marts.cube import (
     totals,
 )
 from klantspoor.marts.paths import CAUSES, TURNS, Paths, load
+from klantspoor.marts.provisional import Months, provisional_since
 from klantspoor.project.model import Project
 
 _CAUSE_COLUMNS = {
@@ -50,12 +51,13 @@ _CAUSE_COLUMNS = {
 def build(project: Project, staging: Staging) -> tuple[pa.Table, int]:
     """The mart, and how many rows were left out because they are about too few persons."""
     paths = load(project, staging)
-    levels = [_level(paths, level, project.file.limits.suppress_below) for level in ("touchpoint", "phase")]
+    since = provisional_since(project, staging, paths.names["journey_type"])
+    levels = [_level(paths, level, project.file.limits.suppress_below, since) for level in ("touchpoint", "phase")]
     parts = [part for level, _ in levels for part in level]
     return frame.ordered("bottlenecks", parts), sum(left_out for _, left_out in levels)
 
 
-def _level(paths: Paths, level: str, limit: int) -> tuple[list[pa.Table], int]:
+def _level(paths: Paths, level: str, limit: int, since: Months) -> tuple[list[pa.Table], int]:
     kind = "activity" if level == "touchpoint" else "phase"
     journey, wait, is_open, groups, at = _waits(paths, "activity" if level == "touchpoint" else "known")
     split = _split(paths, at, groups.code, groups.size)
@@ -72,7 +74,7 @@ def _level(paths: Paths, level: str, limit: int) -> tuple[list[pa.Table], int]:
             "journey_type": frame.texts(coarse.values["journey_type"], paths.names["journey_type"]),
             "persona": frame.texts(coarse.values["persona"], paths.names["persona"]),
             "month": frame.months(month),
-            "is_provisional": month >= paths.this_month,
+            "is_provisional": month >= since[coarse.values["journey_type"]],
             "level": pa.repeat(level, coarse.size),
             "from_step": frame.texts(coarse.values["from"], paths.names[kind]),
             "to_step": frame.texts(coarse.values["to"], paths.names[kind]),

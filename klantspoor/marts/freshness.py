@@ -10,6 +10,8 @@ The verdict, the first that holds:
   least three);
 - `fresh`.
 
+How far the data reaches, `complete_up_to`, and the share that comes late are of `klantspoor.marts.deliveries`.
+
 `odd` says in words whatever else is out of the ordinary. What a verdict leads to (`if_missing`) is not decided here. It
 describes sources, not people: it is not suppressed.
 """
@@ -24,6 +26,7 @@ import pyarrow as pa
 
 from klantspoor.dictionary import TABLES
 from klantspoor.lake.staging import Staging
+from klantspoor.marts.reach import load
 from klantspoor.project.model import Expected, Project
 
 PERIODS = {"night": timedelta(days=1), "week": timedelta(days=7)}
@@ -32,14 +35,9 @@ FILES_TO_KNOW = 3
 """Earlier files that are needed to say what is usual."""
 ODD_LATE_SHARE = 0.1
 QUIET_PERIODS = 3
-"""A source whose newest event is more periods older than its newest file brings nothing new."""
+"""A source that is complete no further than so many periods before its newest file brings nothing new."""
 _DAY = 24 * 3600.0
 
-_EVENTS = """
-    SELECT source::VARCHAR, max(occurred_at),
-        count(*) FILTER (WHERE received_at - occurred_at > INTERVAL 24 HOURS) / count(*)
-    FROM events GROUP BY source
-"""
 _FILES = """
     SELECT source::VARCHAR AS source, file, landed_at, rows_read, quarantined, file_status::VARCHAR AS file_status
     FROM intake ORDER BY landed_at, sequence
@@ -49,22 +47,23 @@ _FILES = """
 def build(project: Project, staging: Staging) -> tuple[pa.Table, int]:
     """The mart; nothing is left out of it."""
     with staging.connect() as con:
-        events = {source: (latest, late) for source, latest, late in con.execute(_EVENTS).fetchall()}
         files: dict[str, list[dict[str, Any]]] = {}
         for row in con.sql(_FILES).to_arrow_table().to_pylist():
             files.setdefault(row["source"], []).append(row)
+    reach = load(project, staging)
     warn = project.file.limits.quarantine_warn_share
     rows = []
-    for source in sorted({*project.sources, *files, *events}):
+    for source in sorted({*project.sources, *files}):
         known = project.sources.get(source)
         expected = known.expected if known else Expected()
         row = _verdict(source, expected, files.get(source, []), staging.as_of)
-        latest, late = events.get(source, (None, None))
-        oddities = [*row.pop("oddities"), *_odd_events(expected, latest, late, row["last_landed_at"])]
+        found = reach.get(source)
+        upto, late = (found.complete_up_to, found.late_share) if found is not None else (None, None)
+        oddities = [*row.pop("oddities"), *_odd_events(expected, upto, late, row["last_landed_at"])]
         oddities += _odd_file(files.get(source, []), warn)
         if known is None:
             oddities.append("no file in sources/ describes it any more")
-        rows.append(row | {"complete_up_to": latest, "late_share": late, "odd": "; ".join(oddities) or None})
+        rows.append(row | {"complete_up_to": upto, "late_share": late, "odd": "; ".join(oddities) or None})
     schema = pa.schema([pa.field(c.name, c.type) for c in TABLES["freshness"].columns])
     return pa.Table.from_pylist(rows, schema=schema), 0
 
@@ -102,15 +101,17 @@ def _verdict(source: str, expected: Expected, files: list[dict[str, Any]], as_of
     }
 
 
-def _odd_events(expected: Expected, latest: datetime | None, late: float | None, landed: datetime | None) -> list[str]:
+def _odd_events(
+    expected: Expected, complete: datetime | None, late: float | None, landed: datetime | None
+) -> list[str]:
     """What is odd about the events of a source that should come regularly."""
-    if expected.every == "never" or latest is None or landed is None:
+    if expected.every == "never" or complete is None or landed is None:
         return []
     oddities = []
     if late is not None and late > ODD_LATE_SHARE:
         oddities.append(f"{late:.0%} of its events reached us more than a day late")
-    if landed - latest > QUIET_PERIODS * PERIODS[expected.every]:
-        oddities.append(f"its newest event is {_ago(landed - latest)} older than its newest file")
+    if landed - complete > QUIET_PERIODS * PERIODS[expected.every]:
+        oddities.append(f"it is complete only to {_ago(landed - complete)} before its newest file")
     return oddities
 
 

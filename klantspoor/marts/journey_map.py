@@ -37,6 +37,7 @@ from klantspoor.marts.cube import (
     totals,
 )
 from klantspoor.marts.paths import TURNS, UNKNOWN, Paths, load
+from klantspoor.marts.provisional import Months, provisional_since
 from klantspoor.marts.suppression import hidden
 from klantspoor.project.model import Project
 
@@ -45,6 +46,7 @@ def build(project: Project, staging: Staging) -> tuple[pa.Table, int]:
     """The mart, and how many rows were left out because they are about too few persons."""
     paths = load(project, staging)
     limit = project.file.limits.suppress_below
+    since = provisional_since(project, staging, paths.names["journey_type"])
     groups, waits, visits = _groups(paths)
     turns = _turns(paths, waits, groups.code[visits:], groups.size)
     dwells = Percentiles(paths.read("visits", "dwell")[0])
@@ -57,7 +59,7 @@ def build(project: Project, staging: Staging) -> tuple[pa.Table, int]:
         columns, persons = _stays(paths, coarse, dwells, visits, limit)
         columns |= _waiting(coarse, lengths, waiting, by_turn, limit)
         columns |= _contacts(paths, coarse, visits, limit)
-        columns |= _labels(paths, coarse)
+        columns |= _labels(paths, coarse, since)
         keep = persons >= limit
         # Groups of waits alone are not rows, and so not left out of any.
         left_out += int(np.count_nonzero((persons > 0) & ~keep))
@@ -160,7 +162,7 @@ def _contacts(paths: Paths, groups: Groups, visits: int, limit: int) -> dict[str
     return {"touchpoints": together, "channel_mix": texts}
 
 
-def _labels(paths: Paths, groups: Groups) -> dict[str, object]:
+def _labels(paths: Paths, groups: Groups, since: Months) -> dict[str, object]:
     visits = grouped(dict(zip(("type", "phase", "number"), _phases(paths), strict=True)))
     places = {
         (int(t), int(p)): int(n)
@@ -173,7 +175,7 @@ def _labels(paths: Paths, groups: Groups) -> dict[str, object]:
         "month": frame.months(month),
         "phase": frame.texts(phases, paths.names["phase"]),
         "phase_number": pa.array([places[int(t), int(p)] for t, p in zip(types, phases, strict=True)], pa.int64()),
-        "is_provisional": month >= paths.this_month,
+        "is_provisional": month >= since[types],
     }
 
 

@@ -182,6 +182,12 @@ class Limits(Strict):
     quarantine_warn_share: float = Field(
         default=0.05, ge=0, le=1, description="warn when more of a file is quarantined"
     )
+    complete_share: float = Field(
+        default=0.95,
+        gt=0,
+        le=1,
+        description="a source is complete up to where this share of its events is known to have come, by its own history",
+    )
     gx_rows: int = Field(default=1_000_000, ge=1, description="above this many rows, checks run as queries")
     slice_rows: int = Field(default=400_000, ge=1, description="events per pass of the kernel: bounds its memory")
     memory_mb: int = Field(default=1200, ge=200, description="memory DuckDB may use before it spills to disk")

@@ -37,9 +37,10 @@ ROOMS = {
     "mining": {"errors", "dictionary", "project", "lake", "marts"},
     "page": {"errors", "dictionary", "project", "lake", "marts"},
     "alarm": {"errors", "project", "lake"},
+    "report": {"errors", "dictionary", "project", "lake", "intake", "marts"},
     "night": {
         "errors", "dictionary", "project", "lake", "intake", "identity", "events", "forget", "journeys", "marts", "mining",
-        "page",
+        "page", "report",
     },
     "upgrade": {"errors", "dictionary", "project", "lake", "intake", "night"},
 }  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from klantspoor.dictionary import TABLES
 from klantspoor.dictionary.columns import CAUSES, TURNS
@@ -188,6 +189,19 @@ def _visits(journey_id: str, journey_type: str, touchpoints: list[dict[str, Any]
         }
         for number, stay in enumerate(stays, start=1)
     ]
+
+
+NOTHING_CAME: Rows = {"events": [], "intake": []}
+KINDS = ("source", "activity", "channel", "initiator", "team", "declared_visibility", "instrument", "events")
+
+
+def stage_kinds(staging: Staging, kinds: list[tuple[Any, ...]]) -> None:
+    """Kinds of events (by KINDS), as the events stage would leave them."""
+    columns = zip(*kinds, strict=True) if kinds else [()] * len(KINDS)
+    types = {name: pa.string() for name in KINDS} | {"events": pa.int64()}
+    table = {name: pa.array(column, types[name]) for name, column in zip(KINDS, columns, strict=True)}
+    numbered = {"kind": pa.array(range(len(kinds)), pa.int32())} | table
+    pq.write_table(pa.table(numbered), staging.work("canonical") / "all_kinds.parquet")
 
 
 def stage(root: Path, rows: Rows) -> Staging:

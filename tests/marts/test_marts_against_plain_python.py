@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from mart_world import AS_OF, ZONE, Rows, journey_rows, project, stage
+from mart_world import AS_OF, NOTHING_CAME, ZONE, Rows, journey_rows, project, stage, stage_kinds
 
 from klantspoor.lake import Staging
 from klantspoor.marts import build, suppressed
@@ -31,7 +31,8 @@ def world(
 ) -> Iterable[tuple[Rows, Staging, int]]:
     seed, limit = request.param
     rows = journey_rows(seed, journeys=220)
-    with stage(tmp_path_factory.mktemp("world"), rows) as staging:
+    with stage(tmp_path_factory.mktemp("world"), rows | NOTHING_CAME) as staging:
+        stage_kinds(staging, [])
         for mart in ("journey_map", "bottlenecks", "directly_follows", "variants"):
             build(mart, project(staging.root, suppress_below=limit), staging)
         yield rows, staging, limit
@@ -286,6 +287,9 @@ def test_a_table_written_again_is_read_again(tmp_path: Path) -> None:
 
 
 def test_no_journeys_at_all_make_empty_marts(tmp_path: Path) -> None:
-    with stage(tmp_path, {"journeys": [], "touchpoints": [], "phase_visits": [], "waits": []}) as staging:
+    with stage(
+        tmp_path, {"journeys": [], "touchpoints": [], "phase_visits": [], "waits": []} | NOTHING_CAME
+    ) as staging:
+        stage_kinds(staging, [])
         for mart in ("journey_map", "bottlenecks", "directly_follows", "variants"):
             assert build(mart, project(tmp_path), staging) == 0

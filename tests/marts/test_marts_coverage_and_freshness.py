@@ -6,13 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from mart_world import AS_OF, project, stage
+from mart_world import AS_OF, project, stage, stage_kinds
 
 from klantspoor.errors import NotFoundError
-from klantspoor.lake import Staging
 from klantspoor.marts import MARTS, build
 from klantspoor.project.model import Project
 
@@ -42,7 +39,7 @@ def file_row(sequence: int, name: str, hours_ago: float, rows: int = 100, **more
     }
 
 
-def event_row(number: int, name: str, hours_ago: float, late: float = 0) -> dict[str, Any]:
+def event_row(number: int, name: str, hours_ago: float, late: float = 0, file: int = 1) -> dict[str, Any]:
     return {
         "event_id": f"{number:024x}",
         "source": name,
@@ -52,7 +49,7 @@ def event_row(number: int, name: str, hours_ago: float, late: float = 0) -> dict
         "activity": "a",
         "visibility": "visible",
         "visibility_rule": "test",
-        "file_sequence": 1,
+        "file_sequence": file,
         "row_number": number,
     }
 
@@ -118,30 +115,30 @@ def test_a_file_much_smaller_than_usual_is_small(tmp_path: Path, rows: int, verd
 
 
 def test_what_else_is_odd_is_said(tmp_path: Path) -> None:
-    events = [event_row(n, "crm", 200, late=24 if n else 25) for n in range(4)]
-    row = freshness(tmp_path, NIGHTLY, [file_row(1, "crm", 1, quarantined=10)], events)
+    # Of the second delivery, which is all that counts, one event of four comes after more than a day.
+    events = [event_row(9, "crm", 400), *(event_row(n, "crm", 200, late=24 if n else 25, file=2) for n in range(4))]
+    files = [file_row(1, "crm", 30), file_row(2, "crm", 1, quarantined=10)]
+    row = freshness(tmp_path, NIGHTLY, files, events)
     assert row["freshness"] == "fresh"
     assert row["late_share"] == 0.25
     assert row["odd"] == (
-        "25% of its events reached us more than a day late; its newest event is 8 days older than its newest file;"
+        "25% of its events reached us more than a day late; it is complete only to 8 days before its newest file;"
         " 10% of the rows of its newest file were quarantined"
     )
 
 
+def test_the_first_delivery_says_nothing_of_lateness(tmp_path: Path) -> None:
+    row = freshness(tmp_path, NIGHTLY, [file_row(1, "crm", 1)], [event_row(n, "crm", 500, late=499) for n in range(4)])
+    assert row["late_share"] is None
+    assert row["complete_up_to"] == AS_OF - 500 * HOUR
+
+
 def covered(root: Path, kinds: list[tuple[Any, ...]], journeys: dict[str, Any]) -> list[dict[str, Any]]:
-    names = ("source", "activity", "channel", "initiator", "team", "declared_visibility", "instrument", "events")
     with stage(root, {}) as staging:
-        _write_kinds(staging, [dict(zip(names, kind, strict=True)) for kind in kinds])
+        stage_kinds(staging, kinds)
         build("coverage", _with_journeys(project(root), journeys), staging)
         with staging.connect() as con:
             return list(con.sql("SELECT * FROM coverage").to_arrow_table().to_pylist())
-
-
-def _write_kinds(staging: Staging, kinds: list[dict[str, Any]]) -> None:
-    fields = {name: pa.string() for name in kinds[0]} | {"events": pa.int64()}
-    table = pa.Table.from_pylist(kinds, schema=pa.schema(list(fields.items())))
-    table = table.add_column(0, "kind", pa.array(range(len(kinds)), pa.int32()))
-    pq.write_table(table, staging.work("canonical") / "all_kinds.parquet")
 
 
 def _with_journeys(plain: Project, journeys: dict[str, Any]) -> Project:

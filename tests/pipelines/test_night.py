@@ -104,9 +104,30 @@ def test_the_next_night_keeps_the_steps_of_the_last(lake: Lake, rows: dict[str, 
     version = lake.current()
     assert version is not None
     with version.connect() as connection:
-        (runs, steps), = connection.execute("SELECT count(DISTINCT run_id), count(*) FROM runs").fetchall()  # fmt: skip
-    assert runs == 2
-    assert steps % 2 == 0
+        told = connection.execute(
+            "SELECT run_id, list(step::VARCHAR ORDER BY started_at) FROM runs GROUP BY run_id"
+        ).fetchall()
+    first, second = sorted((steps for _, steps in told), key=len, reverse=True)
+    assert first == [*second, "publication"], "the step that publishes is told by the night after it"
+    assert "ledger" in second
+
+
+def test_a_night_that_failed_is_in_the_table_of_the_next(lake: Lake, rows: dict[str, list[Row]]) -> None:
+    rows["waits"][1]["seconds"] = 3599
+    assert not night().success
+    rows["waits"][1]["seconds"] = 3600
+    assert night().success
+    version = lake.current()
+    assert version is not None
+    with version.connect() as connection:
+        told = connection.execute(
+            """SELECT night_status::VARCHAR, list(step::VARCHAR ORDER BY started_at) FROM runs GROUP BY ALL ORDER BY 1"""
+        ).fetchall()
+    (unfinished, stopped), (published_, whole) = told
+    # Only who ends the run can say that it failed: a run of the job in Dagster's pages is known by its steps alone.
+    assert (unfinished, published_) == ("unfinished", "published")
+    assert stopped[-1] == "journeys_checks"
+    assert "marts_checks" in whole
 
 
 @pytest.mark.parametrize(
