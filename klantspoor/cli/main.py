@@ -33,6 +33,7 @@ from klantspoor.cli import (
     query,
     stewardship,
     tables,
+    verifying,
     who,
 )
 from klantspoor.cli.context import tell_error, tell_problems
@@ -100,7 +101,9 @@ def _options(
             stream.reconfigure(errors="replace")
 
 
-for _room in (project, demo, nightly, preview, tables, query, explain, who, export, identity, keys, forgetting):
+for _room in (
+    project, demo, nightly, preview, tables, query, explain, who, export, identity, keys, forgetting, verifying,
+):  # fmt: skip
     _room.register(app)
 
 for _part in (linking, stewardship):

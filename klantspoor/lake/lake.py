@@ -19,6 +19,7 @@ from klantspoor.lake.lock import Lock, acquire
 from klantspoor.lake.publishing import DATABASE, POINTER, build_version, move_pointer, write_database
 from klantspoor.lake.rotating import refuse_while_rotating
 from klantspoor.lake.staging import Staging
+from klantspoor.lake.verifying import sweep_verification
 from klantspoor.lake.version import Version
 
 MARKER = ".klantspoor"
@@ -223,6 +224,7 @@ class Lake:
             for left in folder.glob(".tmp-*"):
                 _remove(left)
         self.sweep_work(run_id)
+        sweep_verification(self.root)
 
     def _mend_database(self, current: Version) -> None:
         aside = self.root / f".tmp-{current.name}-{DATABASE}"

@@ -40,6 +40,8 @@ ROOMS = {
         "errors", "dictionary", "project", "lake", "intake", "identity", "events", "forget", "journeys", "marts", "mining",
         "page",
     },
+    "verify": {"errors", "dictionary", "project", "lake", "intake", "identity", "night"},
+    "backup": {"errors", "dictionary", "project", "lake", "intake", "forget"},
 }  # fmt: skip
 
 
