@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dg.asset(
-    name="verification",
+    name="verification_report",
     group_name="publication",
     deps=["publication"],
     kinds={"duckdb"},

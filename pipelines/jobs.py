@@ -3,7 +3,7 @@
 import dagster as dg
 
 _LINKAGE = dg.AssetSelection.assets("linkage_evidence")
-_VERIFICATION = dg.AssetSelection.assets("verification")
+_VERIFICATION = dg.AssetSelection.assets("verification_report")
 nightly = dg.define_asset_job(
     "nightly",
     selection=dg.AssetSelection.all() - _LINKAGE - _VERIFICATION,

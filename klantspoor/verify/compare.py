@@ -75,7 +75,8 @@ class Difference:
         """One line, without the keys; `one` and `other` are what the two are called."""
         parts = [self.shape.format(one=one, other=other)] if self.shape else []
         if self.only_one or self.only_other:
-            parts.append(f"{self.only_one:,} rows only in {one}, {self.only_other:,} only in {other}")
+            rows = "row" if self.only_one == 1 else "rows"
+            parts.append(f"{self.only_one:,} {rows} only in {one}, {self.only_other:,} only in {other}")
         if self.columns:
             parts.append("columns that differ: " + ", ".join(f"{name} ({rows:,})" for name, rows in self.columns))
         if self.months:

@@ -23,6 +23,8 @@ from klantspoor.project.model import Project
 from klantspoor.verify.compare import Difference, compare_versions, compared
 from klantspoor.verify.pins import Pinned, pin
 
+_DROPPED = "A person was forgotten meanwhile, and the rebuild with them: start again after the night that follows"
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -78,16 +80,17 @@ def verify(
     began = time.perf_counter()
     with verification_folder((scratch or lake.root / VERIFYING).absolute()) as folder:
         try:
-            return _verify(project, lake, folder, began, progress or (lambda _: None))
+            report = _verify(project, lake, folder, began, progress or (lambda _: None))
         except (KlantspoorError, OSError, duckdb.Error) as error:
             if is_dropped(folder):
-                raise LakeError(
-                    "A person was forgotten meanwhile, and the rebuild with them: start again after the night that follows"
-                ) from error
+                raise LakeError(_DROPPED) from error
             if isinstance(error, duckdb.Error):
                 # The error's own words may quote what it read: its kind must do.
                 raise LakeError(f"The tables could not be rebuilt aside ({type(error).__name__})") from error
             raise
+        if is_dropped(folder):
+            raise LakeError(_DROPPED)
+        return report
 
 
 def _verify(project: Project, lake: Lake, folder: Path, began: float, progress: Callable[[str], None]) -> Report:
