@@ -20,6 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from klantspoor.cli import (
+    backups,
     demo,
     explain,
     export,
@@ -102,7 +103,7 @@ def _options(
 
 
 for _room in (
-    project, demo, nightly, preview, tables, query, explain, who, export, identity, keys, forgetting, verifying,
+    project, demo, nightly, preview, tables, query, explain, who, export, identity, keys, forgetting, verifying, backups,
 ):  # fmt: skip
     _room.register(app)
 
