@@ -2,7 +2,7 @@
 
 from klantspoor.backup.make import BackupReport, back_up, told_bytes
 from klantspoor.backup.manifest import Check, Manifest, check, read_manifest
-from klantspoor.backup.restore import RestoreReport, restore
+from klantspoor.backup.restoring import RestoreReport, restore
 
 __all__ = [
     "BackupReport",

@@ -191,12 +191,12 @@ class _Making:
         """A lake that lost most of what the back-up holds must not take the back-up with it."""
         if self._before is None:
             return
-        for part in ("ledger", "vault"):
-            held = {path for path in self._before.of(part) if path.endswith(("file.json", ".parquet"))}
+        for part, ending in (("ledger", "/file.json"), ("vault", ".parquet")):
+            held = {path for path in self._before.of(part) if path.endswith(ending)}
             gone = held - set(self._sources)
             if 2 * len(gone) > len(held):
                 raise BackupError(
-                    f"{self._target} holds {len(held):,} files of the {part}, of which {len(gone):,} are not there any more:"
+                    f"of the {part}'s {len(held):,} files in {self._target} most ({len(gone):,}) are not there any more:"
                     " it is the back-up of another lake, or this one was lost. Nothing was touched; restore it, or give"
                     " another folder"
                 )

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 
 from klantspoor.backup.contents import copy_file
@@ -50,7 +51,6 @@ class Putting:
         self._root = Path(project.root)
         self._lake = lake.root
         self._vault = vault
-        self._stamp = f"{BEFORE}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         self._note = self._lake / RESTORING
 
     def run(self, replace: bool, tell: Callable[[str], None]) -> None:
@@ -66,7 +66,11 @@ class Putting:
             )
         self._require_room()
         tell(f"copying {len(self._manifest.files):,} files ({told_bytes(self._manifest.bytes)})")
-        self._stage()
+        try:
+            self._stage()
+        except BaseException:
+            self._throw_away()
+            raise
         tell("putting them in their places")
         self._move_aside(bool(in_the_way))
         self._put()
@@ -129,6 +133,10 @@ class Putting:
             self._vault_aside.mkdir(mode=0o700)
             self._copy(kept, self._vault_aside)
 
+    def _throw_away(self) -> None:
+        for aside in (self._lake / _ASIDE, self._vault_aside):
+            shutil.rmtree(aside, ignore_errors=True)
+
     @property
     def _vault_aside(self) -> Path:
         return self._vault.folder / _ASIDE
@@ -150,7 +158,7 @@ class Putting:
         """What is there goes aside, noted first, so that a call after an interruption goes on with it."""
         noted = json.loads(self._note.read_text("utf-8")) if self._note.exists() else None
         if noted is None:
-            noted = {"aside": self._stamp if is_in_the_way else None, "moved": False}
+            noted = {"aside": self._name_aside() if is_in_the_way else None, "moved": False}
             self._write(noted)
         if noted["moved"]:
             return
@@ -165,6 +173,11 @@ class Putting:
             self._move_vault(self._vault.folder / noted["aside"])
             force(aside)
         self._write(noted | {"moved": True})
+
+    def _name_aside(self) -> str:
+        stamp = f"{BEFORE}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        names = chain([stamp], (f"{stamp}-{number}" for number in count(2)))
+        return next(name for name in names if not (self._lake / name).exists())
 
     def _move_decisions(self, aside: Path) -> None:
         decisions = self._root / DECISIONS
