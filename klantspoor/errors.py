@@ -71,6 +71,10 @@ class LakeError(KlantspoorError):
     """The lake is not in the state that was asked for: nothing published yet, a foreign folder, a second writer."""
 
 
+class BackupError(KlantspoorError):
+    """A back-up cannot be made there, is damaged, or cannot be restored there; nothing was changed."""
+
+
 class TruthError(KlantspoorError):
     """A file that says what really happened cannot be used: it cannot be read, lacks a column, or contradicts itself."""
 

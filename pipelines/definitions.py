@@ -2,10 +2,10 @@
 
 import dagster as dg
 
-from assets import events, identity, intake, journeys, linkage, marts, mining, page, publication
-from pipelines.jobs import nightly, weekly_linkage
+from assets import events, identity, intake, journeys, linkage, marts, mining, page, publication, verification
+from pipelines.jobs import nightly, weekly_linkage, weekly_verification
 from pipelines.resources import Night
-from pipelines.schedules import linkage_schedule, nightly_schedule
+from pipelines.schedules import linkage_schedule, nightly_schedule, verification_schedule
 from pipelines.sensors import landing_sensor
 from pipelines.watch import crashed_runs, failure_alarm, fresh, overdue_alarm
 
@@ -20,6 +20,7 @@ defs = dg.Definitions(
         mining.models,
         page.pages,
         fresh(publication.publication),
+        verification.verification,
     ],
     asset_checks=[
         identity.identity_checks,
@@ -27,8 +28,8 @@ defs = dg.Definitions(
         journeys.journeys_checks,
         marts.marts_checks,
     ],
-    jobs=[nightly, weekly_linkage],
-    schedules=[nightly_schedule(), linkage_schedule()],
+    jobs=[nightly, weekly_linkage, weekly_verification],
+    schedules=[nightly_schedule(), linkage_schedule(), verification_schedule()],
     sensors=[landing_sensor, failure_alarm, overdue_alarm, crashed_runs],
     resources={"night": Night()},
     executor=dg.in_process_executor,

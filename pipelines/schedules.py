@@ -1,4 +1,4 @@
-"""When the jobs run: the night at the project's hour in its zone, the linkage once a week. Nothing is computed here."""
+"""When the jobs run: the night at the project's hour in its zone, linkage and verification weekly. Nothing is computed here."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ import dagster as dg
 
 from klantspoor.errors import ConfigError, LakeError
 from klantspoor.lake import open_lake
-from pipelines.jobs import nightly, weekly_linkage
+from pipelines.jobs import nightly, weekly_linkage, weekly_verification
 from pipelines.nights import AS_OF_TAG, DEFAULT, due, published_as_of, range_tags
 from pipelines.resources import is_project_named, named_project
 
@@ -65,6 +65,18 @@ def linkage_schedule() -> dg.ScheduleDefinition:
         name="linkage_schedule",
         job=weekly_linkage,
         cron_schedule="0 12 * * 6",
+        execution_timezone=zone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )
+
+
+def verification_schedule() -> dg.ScheduleDefinition:
+    """The schedule of the verification: on Sundays at noon, far from the night; it is switched on in the UI."""
+    _, zone = hours()
+    return dg.ScheduleDefinition(
+        name="verification_schedule",
+        job=weekly_verification,
+        cron_schedule="0 12 * * 0",
         execution_timezone=zone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from klantspoor.cli import (
     alarming,
+    backups,
     demo,
     explain,
     export,
@@ -36,6 +37,7 @@ from klantspoor.cli import (
     stewardship,
     tables,
     upgrading,
+    verifying,
     versions,
     who,
 )
@@ -121,6 +123,8 @@ for _room in (
     forgetting,
     versions,
     upgrading,
+    verifying,
+    backups,
 ):
     _room.register(app)
 

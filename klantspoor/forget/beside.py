@@ -28,6 +28,7 @@ from klantspoor.intake.tombstones import (
     read_tombstones,
 )
 from klantspoor.lake.durable import EVERYONE, OWNER_ONLY, replace_table, replace_text
+from klantspoor.lake.verifying import drop_verification
 
 DECISIONS = "identity-decisions.jsonl"
 LINKAGE = "linkage"
@@ -156,6 +157,7 @@ def _names(line: str, wanted: set[str]) -> bool:
 
 
 def clear_caches(lake_root: Path) -> None:
-    """Removes the state that nights keep for one another: they make it anew."""
+    """Removes the state that nights keep for one another, and a rebuild aside: both are made anew."""
+    drop_verification(lake_root)
     if (lake_root / "state").exists():
         shutil.rmtree(lake_root / "state")

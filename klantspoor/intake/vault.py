@@ -43,8 +43,8 @@ VAULT_SCHEMA = pa.schema(
 """A record as a row told it: whose (type and pseudonym of the row's most trusted usable identifier), when, and what."""
 _NAME = re.compile(r"^\d{8,}-[0-9a-f]{12}\.parquet$")
 _ASIDE = ".tmp-"
-_OWN_ASIDE = re.compile(r"^\.tmp-(\d{8,}|scratch)$")
-"""What is made here; other rooms have folders of theirs aside in the vault."""
+_OWN_ASIDE = re.compile(r"^\.tmp-(\d{8,}|scratch|restoring)$")
+"""What is made here, and copies of a back-up that were never put in their place; a rotation has a folder of its own."""
 _BATCH = 100_000
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 

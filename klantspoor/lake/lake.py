@@ -26,6 +26,7 @@ from klantspoor.lake.rolling_back import refuse_roll_back
 from klantspoor.lake.rotating import refuse_while_rotating
 from klantspoor.lake.shelf import Shelf
 from klantspoor.lake.staging import Staging
+from klantspoor.lake.verifying import sweep_verification
 from klantspoor.lake.version import Version
 
 MARKER = ".klantspoor"
@@ -236,6 +237,7 @@ class Lake(Shelf):
             for left in folder.glob(".tmp-*"):
                 _remove(left)
         self.sweep_work(run_id)
+        sweep_verification(self.root)
 
     def _settle(self) -> History:
         """Brings database and history to what the pointer says, where a crash left them behind."""

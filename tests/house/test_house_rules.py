@@ -43,6 +43,8 @@ ROOMS = {
         "page", "report",
     },
     "upgrade": {"errors", "dictionary", "project", "lake", "intake", "night"},
+    "verify": {"errors", "dictionary", "project", "lake", "intake", "identity", "night"},
+    "backup": {"errors", "dictionary", "project", "lake", "intake", "forget"},
 }  # fmt: skip
 
 
