@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -63,17 +64,23 @@ class Paths:
 def load(project: Project, staging: Staging) -> Paths:
     """The narrow columns of this night's staged journeys: made now, or found as made from the very same files."""
     zone = project.file.timezone
-    this_month = int(_months(pa.array([staging.as_of], pa.timestamp("us", tz="UTC")), zone)[0])
+    this_month = month_number(staging.as_of, zone)
     folder = staging.work("marts") / f"paths-{_fingerprint(staging, zone)}"
     if not folder.exists():
         for old in staging.work("marts").glob("paths-*"):
             shutil.rmtree(old)
         aside = folder.with_name(f"making-{uuid4().hex[:8]}")
         aside.mkdir(parents=True)
-        _make(staging, zone, this_month, aside)
+        with staging.connect() as con:
+            make(con, zone, this_month, aside)
         aside.rename(folder)
     names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
     return Paths(folder, names, this_month)
+
+
+def month_number(instant: datetime, zone: str) -> int:
+    """The local month of an aware instant as a number: years times twelve, plus the month from 0."""
+    return int(_months(pa.array([instant], pa.timestamp("us", tz="UTC")), zone)[0])
 
 
 def month_name(month: int) -> str:
@@ -88,18 +95,28 @@ def _fingerprint(staging: Staging, zone: str) -> str:
     return sha256(repr((stats, zone, staging.as_of)).encode()).hexdigest()[:16]
 
 
-def _make(staging: Staging, zone: str, this_month: int, folder: Path) -> None:
-    with staging.connect() as con:
-        kinds = {kind: _enum(con, kind) for kind in ("activity", "channel", "phase", "journey_type", "persona")}
-        journeys = _journeys(con)
-        visits, first_visit = _visits(con, zone, this_month, journeys["is_open"])
-        steps, first_step = _steps(con, zone, first_visit)
-        stretches = _stretches(con, first_step, len(steps["journey"]))
+def make(con: duckdb.DuckDBPyConnection, zone: str, this_month: int, folder: Path) -> Paths:
+    """The narrow columns of the journeys that `con` holds, written into `folder`.
+
+    Leaves in `con` the table `numbered` (journey_id, journey): which journey has which number.
+
+    Args:
+        con: has the tables or views journeys, touchpoints, phase_visits and waits, whole journeys only.
+        zone: the time zone of months.
+        this_month: the number of the month that open waits and stays are told in.
+        folder: an empty folder.
+    """
+    names = {kind: _enum(con, kind) for kind in ("activity", "channel", "phase", "journey_type", "persona")}
+    journeys = _journeys(con)
+    visits, first_visit = _visits(con, zone, this_month, journeys["is_open"])
+    steps, first_step = _steps(con, zone, first_visit)
+    stretches = _stretches(con, first_step, len(steps["journey"]))
     _add_waits(steps, stretches, this_month)
     for name, columns in (("journeys", journeys), ("visits", visits), ("steps", steps), ("stretches", stretches)):
         for column, values in columns.items():
             np.save(folder / f"{name}.{column}.npy", values, allow_pickle=False)
-    (folder / "names.json").write_text(json.dumps(kinds), encoding="utf-8")
+    (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
+    return Paths(folder, names, this_month)
 
 
 def _enum(con: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
