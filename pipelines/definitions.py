@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets import events, identity, intake, journeys, linkage, marts, mining, page, publication
+from assets import events, identity, intake, journeys, linkage, marts, mining, page, publication, restatements
 from pipelines.jobs import nightly, weekly_linkage
 from pipelines.resources import Night
 from pipelines.schedules import linkage_schedule, nightly_schedule
@@ -16,6 +16,7 @@ defs = dg.Definitions(
         events.events,
         journeys.journeys,
         *marts.marts,
+        restatements.restatements,
         mining.models,
         page.pages,
         publication.publication,
@@ -25,6 +26,7 @@ defs = dg.Definitions(
         events.events_checks,
         journeys.journeys_checks,
         marts.marts_checks,
+        restatements.restatements_checks,
     ],
     jobs=[nightly, weekly_linkage],
     schedules=[nightly_schedule(), linkage_schedule()],

@@ -31,6 +31,7 @@ from klantspoor.cli import (
     preview,
     project,
     query,
+    restated,
     stewardship,
     tables,
     who,
@@ -100,7 +101,21 @@ def _options(
             stream.reconfigure(errors="replace")
 
 
-for _room in (project, demo, nightly, preview, tables, query, explain, who, export, identity, keys, forgetting):
+for _room in (
+    project,
+    demo,
+    nightly,
+    preview,
+    tables,
+    query,
+    explain,
+    restated,
+    who,
+    export,
+    identity,
+    keys,
+    forgetting,
+):
     _room.register(app)
 
 for _part in (linking, stewardship):

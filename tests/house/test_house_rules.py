@@ -34,11 +34,12 @@ ROOMS = {
     "events": {"errors", "dictionary", "project", "lake", "intake", "identity", "journeys"},
     "forget": {"errors", "dictionary", "project", "lake", "intake", "identity"},
     "marts": {"errors", "dictionary", "project", "lake", "journeys"},
+    "restatements": {"errors", "dictionary", "project", "lake", "marts"},
     "mining": {"errors", "dictionary", "project", "lake", "marts"},
     "page": {"errors", "dictionary", "project", "lake", "marts"},
     "night": {
         "errors", "dictionary", "project", "lake", "intake", "identity", "events", "forget", "journeys", "marts", "mining",
-        "page",
+        "page", "restatements",
     },
 }  # fmt: skip
 

@@ -163,23 +163,23 @@ def say_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(project: Project, lake: Lake, staging: Staging) -> object:
         said = real(project, lake, staging)
         before = lake.current()
+        rules = _configuration(lake.root / "configuration.json", project)
         if before is not None and not (staging.work("canonical") / "changes.parquet").exists():
-            _write_changes(project, before, staging)
+            _write_changes(before, staging, rules)
         return said
 
     monkeypatch.setattr(klantspoor.night, "build_events", build)
 
 
-def _write_changes(project: Project, before: Version, staging: Staging) -> None:
-    rules = _configuration(staging.root.parent.parent / "configuration.json", project, before.name)
+def _write_changes(before: Version, staging: Staging, rules: bool) -> None:
     rows = changed_events(before, staging)
     schema = pa.schema([(name, pa.string()) for name in ("event_id", "person_before", "person", "cause")])
     pq.write_table(pa.Table.from_pylist(rows, schema), staging.work("canonical") / "changes.parquet")
     (staging.work("canonical") / "changed.json").write_text(json.dumps({"rules": rules}), "utf-8")
 
 
-def _configuration(note: Path, project: Project, version: str) -> bool:
-    """Whether the configuration is another than that of the nights before; it is noted beside the lake's tables."""
+def _configuration(note: Path, project: Project) -> bool:
+    """Whether the configuration is another than that of the night before; it is noted in the lake."""
     said = project.model_dump_json()
     changed = note.exists() and note.read_text("utf-8") != said
     note.write_text(said, "utf-8")
