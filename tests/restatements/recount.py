@@ -73,7 +73,11 @@ def side(version: Version, zone: str, first_open: str) -> Side:
     for row in rows_of(version, "touchpoint_events"):
         found.events[row["journey_id"]].add(row["event_id"])
     grouped: dict[str, dict[str, list[Row]]] = {}
-    for table, number in (("touchpoints", "touchpoint_number"), ("phase_visits", "visit_number"), ("waits", "stretch_number")):
+    for table, number in (
+        ("touchpoints", "touchpoint_number"),
+        ("phase_visits", "visit_number"),
+        ("waits", "stretch_number"),
+    ):
         by_journey = grouped.setdefault(table, defaultdict(list))
         for row in sorted(rows_of(version, table), key=lambda row: row[number]):
             by_journey[row["journey_id"]].append(row)
@@ -217,7 +221,9 @@ def _parts(sides: tuple[Side, Side], why: Why) -> tuple[dict[Any, dict[int, int]
                         deltas[cell, figure] += sign * amount
         for key, delta in deltas.items():
             if delta:
-                newest = sides[1] if (journey_id in sides[1].journeys and _is_in(sides[1], journey_id, key[0])) else sides[0]
+                newest = (
+                    sides[1] if (journey_id in sides[1].journeys and _is_in(sides[1], journey_id, key[0])) else sides[0]
+                )
                 parts[key][why(journey_id)] += delta
                 people[key][why(journey_id)].add(newest.journeys[journey_id]["person_id"])
     was, now = (one.persons() for one in sides)
