@@ -24,25 +24,21 @@ def ledger(night: Night) -> dg.MaterializeResult:
     """Take in what landed until the end of the nights; a disk or network that fails is tried again, a mistake is not."""
     from klantspoor.forget import resume_all
     from klantspoor.intake import take_in
+    from klantspoor.night import require_disk
+    from klantspoor.report import intake_facts
 
     with step(night.staging, "ledger") as noted:
+        require_disk(night.project, night.lake, night.staging)
         # Whoever is forgotten by half is forgotten before anything new is read.
         forgetting = resume_all(night.project, night.lake, staging=night.staging)
         try:
             report = take_in(night.project, night.lake.root, night.staging.as_of, landed_before=night.landed_before)
         except OSError as error:
             raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_SECONDS) from error
-        noted.rows_in = report.total("rows_read")
-        left = [*report.of("refused"), *report.of("changing")]
-        noted.facts = {
-            "used": len(report.of("used")),
-            "quarantined": [file.detail for file in report.of("quarantined")],
-            "left": [f"{file.file}: {file.detail}" for file in left],
-            "events": report.total("events_made"),
-        }
+        intake_facts(noted, report)
         traces = [f"something is left of the person of request {one.request}: klantspoor forget --resume"
                   for one in forgetting if one.state == "traces"]  # fmt: skip
-        noted.odd = "; ".join([*noted.facts["quarantined"], *noted.facts["left"], *traces]) or None
+        noted.odd = "; ".join(filter(None, [noted.odd, *traces])) or None
     return dg.MaterializeResult(
         metadata={
             "new files": noted.facts["used"],

@@ -6,9 +6,10 @@ from assets.checking import checks_of
 from assets.reporting import made, needs, step
 from assets.specs import table_spec
 from klantspoor.dictionary import TABLES as ALL
+from klantspoor.marts import MARTS
 from pipelines.resources import Night
 
-TABLES = tuple(table.name for table in ALL.values() if table.layer == "marts")
+TABLES = MARTS
 
 
 def mart(name: str) -> dg.AssetsDefinition:

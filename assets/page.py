@@ -7,7 +7,7 @@ from assets.specs import OWNERS
 from klantspoor.dictionary import TABLES
 from pipelines.resources import Night
 
-READS = tuple(table.name for table in TABLES.values() if table.layer != "core")
+READS = tuple(table.name for table in TABLES.values() if table.layer != "core" and table.name != "restatements")
 
 
 @dg.asset(

@@ -68,8 +68,11 @@ def made(staging: Staging, *tables: str, facts: Mapping[str, int] | None = None)
 
 
 def is_about_persons(name: str) -> bool:
-    """Whether rows of the table are about single persons, or may be: all are, but those of marts."""
-    return TABLES[name].layer != "marts"
+    """Whether rows of the table are about single persons, or may be: all are, but those of marts.
+
+    Restatements tell what changed, which may be about one person's coming or going.
+    """
+    return TABLES[name].layer != "marts" or name == "restatements"
 
 
 def rows_of(staging: Staging, *tables: str) -> int:

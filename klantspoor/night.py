@@ -31,6 +31,7 @@ from klantspoor.mining.discover import discover
 from klantspoor.page.pages import write as write_pages
 from klantspoor.project.model import Project
 from klantspoor.report import Ending, close_night, intake_facts
+from klantspoor.restatements import build as build_restatements
 
 
 def night(
@@ -96,6 +97,7 @@ def build(project: Project, lake: Lake, staging: Staging) -> None:
         "journeys": partial(build_journeys, project, staging),
     }
     stages |= {name: partial(build_mart, name, project, staging) for name in MARTS}
+    stages["restatements"] = partial(build_restatements, project, lake, staging)
     for name, call in stages.items():
         with measured(staging, name):
             call()

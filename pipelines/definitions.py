@@ -2,7 +2,19 @@
 
 import dagster as dg
 
-from assets import events, identity, intake, journeys, linkage, marts, mining, page, publication, verification
+from assets import (
+    events,
+    identity,
+    intake,
+    journeys,
+    linkage,
+    marts,
+    mining,
+    page,
+    publication,
+    restatements,
+    verification,
+)
 from pipelines.jobs import nightly, weekly_linkage, weekly_verification
 from pipelines.resources import Night
 from pipelines.schedules import linkage_schedule, nightly_schedule, verification_schedule
@@ -17,6 +29,7 @@ defs = dg.Definitions(
         events.events,
         journeys.journeys,
         *marts.marts,
+        restatements.restatements,
         mining.models,
         page.pages,
         fresh(publication.publication),
@@ -27,6 +40,7 @@ defs = dg.Definitions(
         events.events_checks,
         journeys.journeys_checks,
         marts.marts_checks,
+        restatements.restatements_checks,
     ],
     jobs=[nightly, weekly_linkage, weekly_verification],
     schedules=[nightly_schedule(), linkage_schedule(), verification_schedule()],

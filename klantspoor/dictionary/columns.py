@@ -126,6 +126,14 @@ def _share(name: str, description: str) -> Column:
     return Column(name, pa.float64(), description, unit="0 to 1", minimum=0, maximum=1)
 
 
+def _amount(name: str, description: str) -> Column:
+    return Column(name, pa.float64(), description)
+
+
+def _part(name: str, description: str) -> Column:
+    return Column(name, pa.int64(), description)
+
+
 def _flag(name: str, description: str) -> Column:
     return Column(name, pa.bool_(), description)
 
@@ -320,6 +328,30 @@ _ALL = (
     _count("last_rows", "rows in the newest file"),
     _count("usual_rows", "median rows of the source's earlier files"),
     _text("freshness", "how the source stands", ("fresh", "stale", "small", "missing")),
+    # restatements
+    _text("mart", "the mart whose figure it is", ("journey_map", "bottlenecks")),
+    _code("figure", "the mart's column that changed"),
+    _text(
+        "figure_unit",
+        "what the figure is told in here: a sum of hours in whole seconds, so that its parts add up to the last bit",
+        ("count", "seconds", "hours", "share"),
+    ),
+    _amount("before", "the figure as the version before published it"),
+    _amount("after", "the figure as that night published it"),
+    _amount("change", "after less before; the parts add up to it exactly"),
+    _part("new_part", "part of the change that came from events that were new, and not late"),
+    _part(
+        "late_part",
+        "part of the change that came from new events of a time up to which their source was held to be complete",
+    ),
+    _part("corrected_part", "part of the change that came from events of which the source said something else"),
+    _part(
+        "identity_part", "part of the change that came from what is known of persons: merged, split, another persona"
+    ),
+    _part("rule_part", "part of the change that came from another configuration, or other software"),
+    _part("erased_part", "part of the change that came from forgetting people"),
+    _part("clock_part", "part of the change that came from time alone: who was silent for too long has given up"),
+    _count("persons_changed", "persons whose journeys made the change"),
     # runs
     _text("run_id", "the night's run"),
     _code("step", "which step"),

@@ -372,6 +372,33 @@ _ALL = (
         },
         order="source",
     ),
+    _table(
+        "restatements",
+        "marts",
+        "one published figure of a month that was over, changed by one night",
+        "run_id mart journey_type persona month level phase from_step to_step figure",
+        """run_id, as_of, mart, journey_type, persona, month, level, phase, from_step, to_step, figure, figure_unit as unit,
+        before, after, change, new_part as new, late_part as late, corrected_part as corrected, identity_part as identity,
+        rule_part as rule, erased_part as erased, clock_part as clock, persons_changed""",
+        "intake, journeys, touchpoints, touchpoint_events, phase_visits, waits, journey_map, bottlenecks",
+        nulls={
+            "persona": "all personas together",
+            "level": "the mart is journey_map",
+            "phase": "the mart is bottlenecks",
+            "from_step": "the mart is journey_map",
+            "to_step": "the mart is journey_map",
+            "before": "not published then (too few people, or nothing there), or it counted people who are forgotten now",
+            "after": "not published that night, or a person was forgotten since",
+            "change": "before or after is not told",
+            **dict.fromkeys(
+                ("new", "late", "corrected", "identity", "rule", "erased", "clock"),
+                "a percentile or share, change is not told, or too few people are behind one of several causes",
+            ),
+            "persons_changed": "fewer than the project's `suppress_below`, or not known of a percentile or share",
+        },
+        partition="as_of",
+        order="as_of mart journey_type persona month level phase from_step to_step figure",
+    ),
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in _ALL}

@@ -243,8 +243,17 @@ def _marts(facts: Facts) -> list[Rule]:
         for table in TABLES.values()
         if table.layer == "marts" and "persons" in table.names
     ]
+    causes = ("new", "late", "corrected", "identity", "rule", "erased", "clock")
     return [
         *suppressed,
+        _rule(
+            "restatements.adds_up",
+            " ".join(TABLES["restatements"].key),
+            "every change of last night is the difference of the two figures, and the sum of its parts",
+            f"""SELECT {", ".join(TABLES["restatements"].key)},
+            coalesce(after - before = change, true) AND coalesce({" + ".join(causes)} = change, {causes[0]} IS NULL)
+            AS holds FROM restatements WHERE as_of = (SELECT max(as_of) FROM restatements)""",
+        ),
         _rule(
             "coverage.unmapped_share",
             "source",

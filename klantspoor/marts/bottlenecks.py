@@ -17,12 +17,15 @@ about too few persons to be shown included.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 
 from klantspoor.lake.staging import Staging
 from klantspoor.marts import frame
 from klantspoor.marts.cube import (
+    Flags,
     Floats,
     Groups,
     Ints,
@@ -58,9 +61,10 @@ def build(project: Project, staging: Staging) -> tuple[pa.Table, int]:
 
 
 def _level(paths: Paths, level: str, limit: int, since: Months) -> tuple[list[pa.Table], int]:
-    kind = "activity" if level == "touchpoint" else "phase"
-    journey, wait, is_open, groups, at = _waits(paths, "activity" if level == "touchpoint" else "known")
-    split = _split(paths, at, groups.code, groups.size)
+    waits = told(paths, level)
+    journey, wait, is_open, kind = waits.journey, waits.seconds, waits.is_open, waits.kind
+    groups = _grouped(paths, waits)
+    split = split_of(paths, waits.at, groups.code, groups.size)
     (person,) = paths.read("journeys", "person")
     closed = Percentiles(wait[~is_open])
     result, left_out = [], 0
@@ -83,32 +87,59 @@ def _level(paths: Paths, level: str, limit: int, since: Months) -> tuple[list[pa
     return result, left_out
 
 
-def _waits(paths: Paths, step_column: str) -> tuple[Ints, Ints, Ints, Groups, Ints]:
-    """The waits whose steps are known: journey, length, whether open, group.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The waits that one level tells of, a row each: journey, month and steps (of `kind`) as codes, seconds, openness.
 
-    And, for every touchpoint, the place of the wait after it among them (-1: it has none).
+    `to` is -1 for a wait that is open. `at` has a row for every touchpoint: the place of the wait after it among these
+    (-1: it has none).
     """
+
+    kind: str
+    journey: Ints
+    month: Ints
+    from_step: Ints
+    to_step: Ints
+    seconds: Ints
+    is_open: Flags
+    at: Ints
+
+
+def told(paths: Paths, level: str) -> Told:
+    """The waits of which `level` ("touchpoint" or "phase") knows the steps."""
+    kind, step_column = ("activity", "activity") if level == "touchpoint" else ("phase", "known")
     journey, step, wait, is_open, month = paths.read("steps", "journey", step_column, "wait", "wait_open", "wait_month")
     after = np.where(is_open, -1, np.roll(step, -1))
     chosen = np.flatnonzero((wait >= 0) & (step >= 0))
     at = np.full(len(journey), -1, dtype=np.int32)
     at[chosen] = np.arange(len(chosen), dtype=np.int32)
+    return Told(
+        kind,
+        journey=journey[chosen],
+        month=month[chosen],
+        from_step=step[chosen],
+        to_step=after[chosen],
+        seconds=wait[chosen],
+        is_open=is_open[chosen],
+        at=at,
+    )
+
+
+def _grouped(paths: Paths, waits: Told) -> Groups:
     journey_type, persona = paths.read("journeys", "journey_type", "persona")
-    journey = journey[chosen]
-    groups = grouped(
+    return grouped(
         {
-            "journey_type": journey_type[journey],
-            "persona": persona[journey],
-            "month": month[chosen],
-            "from": step[chosen],
-            "to": after[chosen],
+            "journey_type": journey_type[waits.journey],
+            "persona": persona[waits.journey],
+            "month": waits.month,
+            "from": waits.from_step,
+            "to": waits.to_step,
         }
     )
-    return journey, wait[chosen], is_open[chosen], groups, at
 
 
-def _split(paths: Paths, at: Ints, code: Ints, size: int) -> dict[str, Floats]:
-    """Seconds of every group by turn and by cause."""
+def split_of(paths: Paths, at: Ints, code: Ints, size: int) -> dict[str, Floats]:
+    """Seconds of every group by turn and by cause: `code` gives the group of each wait, `at` is that of `Told`."""
     turns, causes = (size, len(TURNS)), (size, len(CAUSES))
     by_turn, by_cause = np.zeros(turns), np.zeros(causes)
     for step, turn, cause, seconds in paths.blocks("stretches", "step", "turn", "cause", "seconds"):
@@ -127,7 +158,7 @@ def _figures(
     journey: Ints,
     person: Ints,
     wait: Ints,
-    is_open: Ints,
+    is_open: Flags,
     split: dict[str, Floats],
 ) -> tuple[dict[str, object], Ints]:
     """Every figure of every group, and the persons each is about."""

@@ -48,7 +48,7 @@ def build(project: Project, staging: Staging) -> tuple[pa.Table, int]:
     limit = project.file.limits.suppress_below
     since = provisional_since(project, staging, paths.names["journey_type"])
     groups, waits, visits = _groups(paths)
-    turns = _turns(paths, waits, groups.code[visits:], groups.size)
+    turns = turns_of(paths, waits, groups.code[visits:], groups.size)
     dwells = Percentiles(paths.read("visits", "dwell")[0])
     journey, wait = paths.read("steps", "journey", "wait")
     lengths = Percentiles(wait[waits])
@@ -67,26 +67,29 @@ def build(project: Project, staging: Staging) -> tuple[pa.Table, int]:
     return frame.ordered("journey_map", parts), left_out
 
 
-def _groups(paths: Paths) -> tuple[Groups, Ints, int]:
-    """Visits, then closed waits, put into the same groups; the touchpoints before those waits; the number of visits."""
-    visit_journey, visit_phase, visit_month = paths.read("visits", "journey", "phase", "month")
+def told(paths: Paths) -> tuple[dict[str, Ints], Ints, int]:
+    """What the mart tells of: visits, then closed waits, each as the journey, month and phase it counts for.
+
+    Beside them the touchpoints before those waits (their places), and the number of visits.
+    """
+    visits = paths.read("visits", "journey", "month", "phase")
     journey, known, wait, is_open, month = paths.read("steps", "journey", "known", "wait", "wait_open", "wait_month")
     waits = np.flatnonzero((wait >= 0) & ~is_open & (known >= 0))
-    journeys = np.concatenate((visit_journey, journey[waits]))
+    both = zip(visits, (journey[waits], month[waits], known[waits]), strict=True)
+    columns = [np.concatenate(pair) for pair in both]
+    return dict(zip(("journey", "month", "phase"), columns, strict=True)), waits, len(visits[0])
+
+
+def _groups(paths: Paths) -> tuple[Groups, Ints, int]:
+    """Visits, then closed waits, put into the same groups; the touchpoints before those waits; the number of visits."""
+    columns, waits, visits = told(paths)
+    journeys = columns.pop("journey")
     journey_type, persona = paths.read("journeys", "journey_type", "persona")
-    groups = grouped(
-        {
-            "journey_type": journey_type[journeys],
-            "persona": persona[journeys],
-            "month": np.concatenate((visit_month, month[waits])),
-            "phase": np.concatenate((visit_phase, known[waits])),
-        }
-    )
-    return groups, waits, len(visit_journey)
+    return grouped({"journey_type": journey_type[journeys], "persona": persona[journeys], **columns}), waits, visits
 
 
-def _turns(paths: Paths, waits: Ints, code: Ints, size: int) -> dict[str, Floats]:
-    """Seconds waited in every group by turn."""
+def turns_of(paths: Paths, waits: Ints, code: Ints, size: int) -> dict[str, Floats]:
+    """Seconds waited in every group by turn: `code` gives the group of each of `waits`, `size` how many there are."""
     (journey,) = paths.read("steps", "journey")
     group = np.full(len(journey), -1, dtype=np.int64)
     group[waits] = code

@@ -10,7 +10,6 @@ from pathlib import Path
 from documents import files, text
 
 from klantspoor import events, identity, journeys, marts
-from klantspoor.dictionary import TABLES
 from klantspoor.intake import take_in
 from klantspoor.lake import Staging, open_lake
 from klantspoor.lake.steps import runs_table
@@ -51,9 +50,8 @@ def publish(project: Project) -> None:
     """A night without its checks, pages and models: what it published can be read."""
     staging = take(project)
     journeys.build(project, staging)
-    for table in TABLES.values():
-        if table.layer == "marts":
-            marts.build(table.name, project, staging)
+    for name in marts.MARTS:
+        marts.build(name, project, staging)
     lake = open_lake(project)
     staging.write("runs", runs_table(staging, None))
     lake.publish(staging)

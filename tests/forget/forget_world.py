@@ -202,9 +202,8 @@ class World:
             events.build(project, lake, staging)
             if full:
                 journeys.build(project, staging)
-                for table in TABLES.values():
-                    if table.layer == "marts":
-                        marts.build(table.name, project, staging)
+                for name in marts.MARTS:
+                    marts.build(name, project, staging)
             staging.write("runs", runs_table(staging, lake.current()))
             for name in TABLES:
                 if not staging.has(name):

@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 from klantspoor.cli.context import console
 from klantspoor.cli.main import app
 from klantspoor.dictionary import TABLES
+from klantspoor.marts import MARTS
 from tests.hostile.hostile_landing import EVIL_NAME, SECOND, land, second_night
 from tests.hostile.hostile_nights import Night, environment
 from tests.hostile.hostile_project import write_project
@@ -243,7 +244,7 @@ def test_dagsters_metadata_is_harmless(bad_night: Night, monkeypatch: pytest.Mon
                     (event.asset_key.to_user_string(), event.step_materialization_data.materialization.metadata)
                 )
     previews = {asset: metadata["preview"].value for asset, metadata in told if "preview" in metadata}
-    assert set(previews) == {name for name, table in TABLES.items() if table.layer == "marts"}
+    assert set(previews) == set(MARTS)
     for asset, text in previews.items():
         assert not set("<`[\x1b") & set(text), f"{asset}: what Markdown or HTML would act on"
         columns = len(TABLES[asset].names)

@@ -34,6 +34,7 @@ ROOMS = {
     "events": {"errors", "dictionary", "project", "lake", "intake", "identity", "journeys"},
     "forget": {"errors", "dictionary", "project", "lake", "intake", "identity"},
     "marts": {"errors", "dictionary", "project", "lake", "journeys"},
+    "restatements": {"errors", "dictionary", "project", "lake", "marts"},
     "mining": {"errors", "dictionary", "project", "lake", "marts"},
     "page": {"errors", "dictionary", "project", "lake", "marts"},
     "alarm": {"errors", "project", "lake"},
@@ -41,6 +42,7 @@ ROOMS = {
     "night": {
         "errors", "dictionary", "project", "lake", "intake", "identity", "events", "forget", "journeys", "marts", "mining",
         "page", "report",
+        "restatements",
     },
     "upgrade": {"errors", "dictionary", "project", "lake", "intake", "night"},
     "verify": {"errors", "dictionary", "project", "lake", "intake", "identity", "night"},

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from klantspoor import events, identity, journeys, marts
-from klantspoor.dictionary import TABLES
 from klantspoor.intake import take_in
 from klantspoor.lake import open_lake
 from klantspoor.lake.steps import runs_table
@@ -151,9 +150,8 @@ def publish(folder: Path) -> Project:
     identity.resolve(project, lake, staging)
     events.build(project, lake, staging)
     journeys.build(project, staging)
-    for table in TABLES.values():
-        if table.layer == "marts":
-            marts.build(table.name, project, staging)
+    for name in marts.MARTS:
+        marts.build(name, project, staging)
     staging.write("runs", runs_table(staging, None))
     lake.publish(staging)
     (folder / "events.csv").write_text(EVENTS, encoding="utf-8")

@@ -120,10 +120,10 @@ class Shop:
         with self._derived() as staging:
             if whole:
                 journeys.build(self.project, staging)
+                for name in marts.MARTS:
+                    marts.build(name, self.project, staging)
             for table in TABLES.values():
-                if whole and table.layer == "marts":
-                    marts.build(table.name, self.project, staging)
-                elif not whole and table.name not in OURS:
+                if table.name == "restatements" or (not whole and table.name not in OURS):
                     staging.write(table.name, table.schema.empty_table(), [] if table.partition else None)
             staging.write("runs", runs_table(staging, lake.current()))
             return lake.publish(staging)

@@ -89,6 +89,7 @@ def patch_stages(patched: pytest.MonkeyPatch, tables: dict[str, list[Row]] | Non
         "events.build": stages("events", "intake", "quarantine"),
         "journeys.build": stages(*(name for name, table in TABLES.items() if table.layer == "journeys")),
         "marts.build": mart,
+        "restatements.build": stages("restatements"),
         "mining.discover": lambda *arguments: _file(arguments[-1], "models"),
         "page.write": lambda *arguments: _file(arguments[-1], "pages"),
     }.items():

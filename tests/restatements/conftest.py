@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+from restated_world import KEY, say_changes
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLANTSPOOR_TEST_KEY", KEY)
+    say_changes(monkeypatch)
