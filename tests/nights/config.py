@@ -11,7 +11,6 @@ from klantspoor.project.model import Project
 from tests.nights.history import COLUMNS, DAY, HOUR, IDENTIFIERS, MINUTE
 
 KEY = "KLANTSPOOR_NIGHTS_KEY"
-TYPES = ("asking", "buying", "claiming", "looking", "renewing")
 SOURCES = ("clients", "desk", "shop", "voice", "web", "work")
 ACTIVITIES: dict[str, tuple[str, ...]] = {
     "desk": ("called", "complained", "promised", "answered", "solved", "renewed", "claimed", "refused", "hello"),
@@ -20,8 +19,16 @@ ACTIVITIES: dict[str, tuple[str, ...]] = {
     "web": ("looked", "carted", "logged in", "read", "quoted"),
     "work": ("packed", "checked", "repaired", "sent out"),
 }
-GAPS = (30 * MINUTE, HOUR, 2 * HOUR, 12 * HOUR, 3 * DAY, 10 * DAY, 30 * DAY, 45 * DAY, 90 * DAY, 400 * DAY)
+GAPS = (30 * MINUTE, HOUR, 2 * HOUR, 12 * HOUR, 3 * DAY, 10 * DAY, 30 * DAY, 45 * DAY, 400 * DAY)
 """The stretches of time at which something changes: gaps, patience, contacts, turns."""
+MADE_OF: dict[str, tuple[str, ...]] = {
+    "asking": ("called", "read", "complained", "answered", "solved", "logged in", "rated", "checked", "repaired"),
+    "buying": ("looked", "carted", "ordered", "paid", "called", "returned", "rated", "logged in", "packed", "sent out"),
+    "claiming": ("claimed", "answered", "refused", "paid", "complained", "rated", "called", "checked"),
+    "looking": ("looked", "carted", "quoted", "logged in", "read"),
+    "renewing": ("quoted", "renewed", "called", "rated", "checked"),
+}
+"""The activities that have a part in a journey type."""
 Settings = Mapping[str, int]
 
 
@@ -68,7 +75,7 @@ def _journeys() -> dict[str, Any]:
         },
         # A case key and nothing that opens; impatient, with a long gap.
         "claiming": {
-            "cut": {"case_key": "claim", "closes": ["refused"], "gap": "90 days"},
+            "cut": {"case_key": "claim", "closes": ["refused"], "gap": "45 days"},
             "phases": [_phase("claiming", ["claimed"]), _phase("hearing", ["answered", "refused", "paid"])],
             "unphased": ["complained", "rated", "called"],
             "internal": ["checked"],
@@ -82,16 +89,19 @@ def _journeys() -> dict[str, Any]:
             "cut": {"needs": ["quoted", "carted"], "gap": "2 hours"},
             "phases": [_phase("around", [{"activity": "*", "source": "web"}])],
         },
-        # Months and years.
-        "renewing": {
-            "cut": {"opens": ["quoted"], "needs": ["quoted", "renewed"], "gap": "400 days"},
-            "phases": [_phase("comparing", ["quoted"]), _phase("renewing", ["renewed"])],
-            "unphased": ["called", "rated"],
-            "internal": ["checked"],
-            "turns": {"asks_us": ["quoted"], "settles": ["renewed"]},
-            "completes": ["renewed"],
-            "abandoned_after": "500 days",
-        },
+    }
+
+
+def _renewing(gap: str, patience: str) -> dict[str, Any]:
+    """A journey of months and years. It is not always there: with it, nothing of the others is old for long."""
+    return {
+        "cut": {"opens": ["quoted"], "needs": ["quoted", "renewed"], "gap": gap},
+        "phases": [_phase("comparing", ["quoted"]), _phase("renewing", ["renewed"])],
+        "unphased": ["called", "rated"],
+        "internal": ["checked"],
+        "turns": {"asks_us": ["quoted"], "settles": ["renewed"]},
+        "completes": ["renewed"],
+        "abandoned_after": patience,
     }
 
 
@@ -184,6 +194,10 @@ def _file(**keys: Any) -> Turn:
     return lambda made: made["file"].update(keys)
 
 
+def _with(name: str, journey: dict[str, Any]) -> Turn:
+    return lambda made: made["journeys"].update({name: journey})
+
+
 def _without(part: str, name: str) -> Turn:
     return lambda made: made[part].pop(name)
 
@@ -214,13 +228,13 @@ KNOBS: dict[str, tuple[Turn, ...]] = {
     "buying completes": (_journey("buying", completes=["paid"]), _journey("buying", completes=[], fails=[])),
     "buying companions": (_journey("buying", companions=[]), _journey("buying", companions=["logged in", "called"])),
     "claiming gap": (_cut("claiming", gap="12 hours"), _cut("claiming", gap="400 days")),
-    "claiming patience": (_journey("claiming", abandoned_after="90 days"),),
+    "claiming patience": (_journey("claiming", abandoned_after="45 days"),),
     "claiming guests": (
         _journey("claiming", mystery_guests={"personas": ["gold"]}),
         _journey("claiming", mystery_guests={"activities": ["called"]}),
     ),
     "looking": (_without("journeys", "looking"), _cut("looking", needs=[]), _cut("looking", gap="3 days")),
-    "renewing": (_without("journeys", "renewing"), _cut("renewing", gap="90 days", needs=[])),
+    "renewing": (_with("renewing", _renewing("400 days", "500 days")), _with("renewing", _renewing("30 days", "1 hour"))),
     "keys": (_without_key("buying"),),
     "web contact": (_source("web", contact_gap=0), _source("web", contact_gap="3 days")),
     "desk contact": (_source("desk", contact_gap="30 minutes"), _source("desk", contact_gap="12 hours")),
