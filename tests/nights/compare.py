@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from klantspoor.dictionary import TABLES, Table
@@ -24,17 +23,21 @@ def compared() -> list[str]:
 
 
 def read(folder: Path, table: Table) -> pa.Table:
-    """Whatever a bare glob on the folder finds, sorted by key, with the month of its folder as `filed`."""
+    """Whatever a bare glob on the folder finds, without what is of nights, with the month of its folder as `filed`."""
     left_out = DIARY_COLUMNS.get(table.name, ())
     parts = []
     for path in sorted(folder.rglob("*.parquet")):
         part = pq.ParquetFile(path).read().drop_columns(list(left_out))
         month = path.parent.name.removeprefix(_MONTH) if path.parent.name.startswith(_MONTH) else ""
         parts.append(part.append_column("filed", pa.repeat(month, len(part))))
-    whole = pa.concat_tables([_plain(part) for part in parts]).replace_schema_metadata(None)
-    # By key, then by all that can be sorted by: rows of one key twice are compared too.
-    rest = [field.name for field in whole.schema if not pa.types.is_nested(field.type)]
-    return whole.sort_by([(name, "ascending") for name in dict.fromkeys((*table.key, *rest))])
+    return pa.concat_tables([_plain(part) for part in parts]).replace_schema_metadata(None)
+
+
+def in_order(table: Table, rows: pa.Table) -> pa.Table:
+    """By key, then by all that can be sorted by: rows of one key twice are compared too."""
+    sortable = [field.name for field in rows.schema if not pa.types.is_nested(field.type)]
+    by = [name for name in dict.fromkeys((*table.key, *sortable)) if name in sortable]
+    return rows.sort_by([(name, "ascending") for name in by])
 
 
 def _plain(part: pa.Table) -> pa.Table:
@@ -45,22 +48,25 @@ def _plain(part: pa.Table) -> pa.Table:
 
 def difference(nights: Path, whole: Path, names: list[str]) -> str | None:
     """What the tables after some nights (`nights`) say otherwise than those built as a whole; None where they agree."""
-    found = []
-    for name in names:
-        one, other = read(nights / name, TABLES[name]), read(whole / name, TABLES[name])
-        if not one.equals(other):
-            found.append(_told(TABLES[name], one, other))
-    return "\n".join(found) or None
+    tables = ((TABLES[name], read(nights / name, TABLES[name]), read(whole / name, TABLES[name])) for name in names)
+    return "\n".join(filter(None, (difference_of(*one) for one in tables))) or None
+
+
+def difference_of(table: Table, nights: pa.Table, whole: pa.Table) -> str | None:
+    """The same of one table, in whatever order the rows of either are."""
+    one, other = in_order(table, nights), in_order(table, whole)
+    return None if one.equals(other) else _told(table, one, other)
 
 
 def _told(table: Table, one: pa.Table, other: pa.Table) -> str:
     if one.schema != other.schema:
         return f"{table.name}: columns\n  nights {one.schema.names}\n  whole  {other.schema.names}"
     lines = [f"{table.name}: {len(one)} rows after nights, {len(other)} as a whole"]
-    kept, made = _by_key(table, one), _by_key(table, other)
+    key_names = [name for name in table.key if name in one.column_names]
+    kept, made = _by_key(key_names, one), _by_key(key_names, other)
     differing = [key for key in sorted({*kept, *made}, key=repr) if kept.get(key) != made.get(key)]
     for key in differing[:_SHOWN]:
-        named = ", ".join(f"{name}={value}" for name, value in zip(table.key, key, strict=True))
+        named = ", ".join(f"{name}={value}" for name, value in zip(key_names, key, strict=True))
         lines.append(f"  {named}")
         lines += _columns(kept.get(key, []), made.get(key, []))
     if len(differing) > _SHOWN:
@@ -68,10 +74,10 @@ def _told(table: Table, one: pa.Table, other: pa.Table) -> str:
     return "\n".join(lines)
 
 
-def _by_key(table: Table, rows: pa.Table) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+def _by_key(names: list[str], rows: pa.Table) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
     found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows.to_pylist():
-        found.setdefault(tuple(row[name] for name in table.key), []).append(row)
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
     return found
 
 
@@ -91,8 +97,3 @@ def _columns(kept: list[dict[str, Any]], made: list[dict[str, Any]]) -> list[str
 
 def _where(rows: list[dict[str, Any]]) -> list[str]:
     return [f"    {count} of {row}" for row, count in Counter(map(repr, rows)).items()]
-
-
-def total(folder: Path, name: str, column: str) -> Any:
-    """The sum of a column, for those who count what a history came to."""
-    return pc.sum(read(folder / name, TABLES[name])[column]).as_py()

@@ -360,7 +360,10 @@ KINDS: dict[str, Callable[[Teller], Step]] = {
     "read again": Teller.read_again,
 }
 """What may happen before a night."""
-_OFTEN = ("new", "late", "late", "corrected", "merged", "known later", "reopened", "reopened", "account", "answered")
+_OFTEN = (
+    *("corrected", "corrected", "corrected", "late", "late", "reopened", "reopened", "reopened"),
+    *("new", "merged", "merged", "known later", "known later", "account", "answered", "configured", "configured"),
+)
 
 
 def a_history(pick: Pick, most_nights: int = 5) -> History:
@@ -372,7 +375,7 @@ def a_history(pick: Pick, most_nights: int = 5) -> History:
     steps.append(first)
     options = (*KINDS, *_OFTEN)
     for _ in range(pick(range(1, most_nights))):
-        steps += [KINDS[pick(options)](teller) for _ in range(pick((0, 1, 1, 1, 2, 3)))]
+        steps += [KINDS[pick(options)](teller) for _ in range(pick((0, 1, 1, 2, 2, 3, 4)))]
         steps.append(teller.night(quiet=pick(range(5)) == 0))
     return tuple(steps)
 

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from klantspoor.identity.decisions import DecisionError, Identifier, append
 from klantspoor.identity.typed import made_of
 from klantspoor.intake.evidence import keep_evidence
 from klantspoor.intake.ledger import Ledger
-from klantspoor.lake import Lake, Version, lake, open_lake
+from klantspoor.lake import Lake, Staging, Version, lake, open_lake
 from klantspoor.lake.publishing import move_pointer
 from klantspoor.marts.build import MARTS
 from klantspoor.project.model import Project
@@ -57,6 +58,7 @@ STAGES = ("ledger", "identity", "events", "journeys", *MARTS, "publication")
 PUBLISHING = ("build_version", "write_database", "move_pointer")
 FAILURES = tuple(f"{when} {what}" for what in (*STAGES, *PUBLISHING) for when in ("before", "after"))
 """Where a night may end: before or after any stage, and before or after any step of publishing."""
+ASIDE = "aside"
 _EPOCH = round(START.timestamp()) * 1_000_000
 _INSTANTS = ("at", "until", "need")
 
@@ -186,23 +188,27 @@ class World:
         """
         version = self.lake.current()
         assert version is not None
-        aside = self.root / "aside"
+        with self.whole(version, with_marts=with_marts) as staging:
+            found = self.differs(version.root, staging)
+        if found is not None:
+            raise DifferentError(f"after night {self.nights} (version {version.name}):\n{found}")
+
+    @contextmanager
+    def whole(self, version: Version, *, with_marts: bool) -> Iterator[Staging]:
+        """What the ledger makes when it is built as a whole at the moment of a version."""
+        aside = self.root / ASIDE
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir()
         (aside / "ledger").symlink_to(self.lake.ledger.resolve())
-        limits = self.project.file.limits
-        whole = Lake(aside, timezone=self.project.file.timezone, memory_mb=limits.memory_mb)
-        from datetime import datetime
+        file = self.project.file
+        lake_aside = Lake(aside, timezone=file.timezone, memory_mb=file.limits.memory_mb)
+        with lake_aside.open_run("whole", as_of(version)) as staging:
+            with patch.object(nights, "MARTS", MARTS if with_marts else ()):
+                nights.build(self.project, lake_aside, staging)
+            yield staging
 
-        with ExitStack() as stack:
-            if not with_marts:
-                stack.enter_context(patch.object(nights, "MARTS", ()))
-            staging = stack.enter_context(whole.open_run("whole", datetime.fromisoformat(version.manifest["as_of"])))
-            nights.build(self.project, whole, staging)
-            names = [name for name in compared() if staging.has(name)]
-            found = difference(version.root, staging.root / "tables", names)
-        if found is not None:
-            raise DifferentError(f"after night {self.nights} (version {version.name}):\n{found}")
+    def differs(self, tables: Path, staging: Staging) -> str | None:
+        return difference(tables, staging.root / "tables", [name for name in compared() if staging.has(name)])
 
     def untouched(self) -> None:
         """No file of a version was changed after it was published: versions may share files."""
@@ -237,7 +243,7 @@ class World:
         return path
 
     def _landed(self, path: Path, at: Moment) -> None:
-        moment = (instant(at - HOUR) - START).total_seconds() + START.timestamp() + len(self._files)
+        moment = instant(at - HOUR).timestamp() + len(self._files)
         os.utime(path, (moment, moment))
 
     def _land_again(self, number: int) -> None:
@@ -279,16 +285,9 @@ class World:
         except NotFoundError:
             return
         try:
-            forget(self.project, self.lake, person, instant(self._now()))
+            forget(self.project, self.lake, person, as_of(version) + timedelta(hours=1))
         except KlantspoorError:  # files were taken in that no version has, or it is asked for already
             return
-
-    def _now(self) -> Moment:
-        version = self.lake.current()
-        assert version is not None
-        from datetime import datetime
-
-        return round((datetime.fromisoformat(version.manifest["as_of"]) - START).total_seconds() * 1_000_000) + HOUR
 
     def _roll_back(self, versions: int) -> None:
         current = self.lake.current()
@@ -297,6 +296,10 @@ class World:
         earlier = [name for name in self.lake.version_names() if name < current.name][-versions:]
         if earlier:
             move_pointer(self.lake.root, earlier[0])
+
+
+def as_of(version: Version) -> datetime:
+    return datetime.fromisoformat(version.manifest["as_of"])
 
 
 def _cell(row: Row, name: str) -> Any:
