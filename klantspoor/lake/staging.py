@@ -5,6 +5,7 @@ Nothing here is seen by readers of the lake; publishing is in `klantspoor.lake.p
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +16,13 @@ import pyarrow.parquet as pq
 
 from klantspoor.dictionary import TABLES, Table
 from klantspoor.errors import LakeError, did_you_mean
-from klantspoor.lake.connection import create_view, limited, table_glob
+from klantspoor.lake.connection import create_view, limited, show_files, table_glob
 from klantspoor.lake.lock import Lock
+from klantspoor.lake.names import fresh
 from klantspoor.lake.writer import TableWriter
 
 EXTRAS = ("models", "pages")
+STATE = "state"
 
 
 def known_table(name: str) -> Table:
@@ -77,6 +80,16 @@ class Staging:
             raise LakeError(f"{name!r} is not published beside the tables; allowed: {', '.join(EXTRAS)}")
         return _made(self.root / "extras" / name)
 
+    def state(self, name: str, *, anew: bool = False) -> Path:
+        """A folder of what the next night goes on from, published with the tables; made when absent.
+
+        `anew` empties it: what an attempt before this one left may be links to published files.
+        """
+        folder = self.root / STATE / _plain(name)
+        if anew:
+            shutil.rmtree(folder, ignore_errors=True)
+        return _made(folder)
+
     def writer(self, table_name: str) -> TableWriter:
         """A context manager that takes batches and moves the table into place when it ends without an error."""
         return TableWriter(known_table(table_name), self.folder(table_name), self.timezone)
@@ -132,6 +145,31 @@ class Staging:
                 create_view(connection, table, self.folder(name))
         return connection
 
+    @property
+    def generation(self) -> int:
+        """The number of tonight's settled parts, as `names.A_GENERATION` counts; 0 where nothing was taken over."""
+        try:
+            return int((self.root / "generation").read_text("utf-8"))
+        except FileNotFoundError:
+            return 0
+
+    def set_generation(self, number: int) -> None:
+        """Note that settled parts of lower generations were judged on earlier nights."""
+        (self.root / "generation").write_text(f"{number}\n", "utf-8")
+
+    def connect_to_judge(self, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+        """As `connect`, with the rows written tonight alone; the whole table is the view `whole_TABLE`.
+
+        Of journeys and events of which any row was written tonight, all rows were: rules that compare tables hold or fail
+        among them as among all.
+        """
+        connection = self.connect(threads)
+        for name, table in TABLES.items():
+            if self.has(name):
+                create_view(connection, table, self.folder(name), f"whole_{name}")
+                show_files(connection, name, fresh(self.folder(name), self.generation))
+        return connection
+
 
 def count_rows(folder: Path) -> int:
     """Rows of all Parquet files below `folder`, from their footers."""
@@ -149,6 +187,8 @@ def _plain(name: str) -> str:
     Raises:
         LakeError: for a path, or a folder that the lake fills itself.
     """
-    if name in ("", ".", "..", "tables", "extras") or "/" in name or "\\" in name:
-        raise LakeError(f"{name!r} cannot be a work folder: give a plain name other than 'tables' and 'extras'")
+    if name in ("", ".", "..", "tables", "extras", STATE) or "/" in name or "\\" in name:
+        raise LakeError(
+            f"{name!r} cannot be a work folder: give a plain name other than 'tables', 'extras' and 'state'"
+        )
     return name
