@@ -25,7 +25,7 @@ from klantspoor.project.load import PROJECT_FILE, load_project
 from klantspoor.project.model import Project
 
 _FAULTS = 5
-KeyState = Literal["fits", "absent", "other"]
+KeyState = Literal["fits", "absent", "rotated", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class RestoreReport:
         lake: the lake's folder.
         aside: folders that hold what was there before, for its owner to remove.
         own_configuration: files of the project that are not as the back-up has them, and were left as they were.
-        key: whether the project's key is the ledger's; `key_is_in_backup` whether the back-up has it.
+        key: whether the project's key is the ledger's, or that and further ones (`rotated`).
+        key_is_in_backup: whether the back-up has the ledger's key.
         receipts_since: receipts, of what was there before, that the back-up does not hold: their persons are back.
         read_since: files that the ledger before held and the back-up does not.
     """
@@ -145,4 +146,6 @@ def _key(manifest: Manifest, project: Project) -> KeyState:
         keys = load_key(project)
     except ConfigError:
         return "absent"
-    return "fits" if keys.check == manifest.key_check else "other"
+    if manifest.key_check not in keys.checks:
+        return "other"
+    return "fits" if keys.check == manifest.key_check else "rotated"

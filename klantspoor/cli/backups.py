@@ -158,6 +158,8 @@ def _tell_restored(report: RestoreReport, source: Path, folder: Path) -> None:
 def _key_step(report: RestoreReport, source: Path) -> list[str]:
     if report.key == "fits":
         return []
+    if report.key == "rotated":
+        return ["The key was rotated since the back-up was made. Bring the lake to it: klantspoor key rotate"]
     what = "is not there" if report.key == "absent" else "is another than the ledger was made with"
     where = f"it is in {source}" if report.key_is_in_backup else "it is not in this back-up"
     return [f"Bring the key for pseudonyms back: the project's {what}; {where}. Then: klantspoor key check"]

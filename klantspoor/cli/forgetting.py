@@ -161,6 +161,7 @@ def _tell(found: list[Progress]) -> None:
             say("the first night after that removes them, and so does: klantspoor forget --resume")
         elif one.state == "done":
             say(f"No trace is left. The receipt: {one.receipt}")
+            say("Back-ups still hold the person: run `klantspoor backup` into each, which takes them out.")
     if any(one.state == "traces" for one in found):
         raise typer.Exit(1)
 

@@ -16,6 +16,7 @@ from klantspoor.errors import BackupError, ConfigError, LakeError
 from klantspoor.forget import forget, pending, person_with, resume_all
 from klantspoor.identity.typed import made_of
 from klantspoor.lake import BusyError, Lake
+from klantspoor.rotation import rotate
 from klantspoor.verify import compare_versions, verify
 from tests.backup.backup_fuse import Fuse
 from tests.verify.verify_world import DAY, FIRST_NIGHT, Company
@@ -113,6 +114,15 @@ def test_a_key_that_is_there_is_never_overwritten(company: Company, target: Path
     shutil.rmtree(company.root / "lake")
     assert restore(target, company.root).key == "other"
     assert key.read_text() == "another key, of sixteen bytes or more"
+
+
+def test_a_back_up_of_before_a_rotation_is_brought_to_the_new_key(company: Company, target: Path) -> None:
+    make(company, target)
+    rotate(company.project)
+    assert restore(target, company.root, replace=True).key == "rotated"
+    assert rotate(company.project).outcome == "rotated"
+    company.night(SECOND_NIGHT)
+    assert len(company.tables()["intake"]) == 3, "nothing was read twice"
 
 
 def test_a_lake_that_was_lost(company: Company, target: Path) -> None:
