@@ -15,6 +15,7 @@ from pathlib import Path
 
 from klantspoor.errors import LakeError
 from klantspoor.lake.dropping import drop_due, read_note, write_note
+from klantspoor.lake.durable import make_folder
 from klantspoor.lake.lock import Lock, acquire
 from klantspoor.lake.publishing import DATABASE, POINTER, build_version, move_pointer, write_database
 from klantspoor.lake.rotating import refuse_while_rotating
@@ -59,7 +60,7 @@ class Lake:
         marker = self.root / MARKER
         if marker.is_file():
             return
-        self.root.mkdir(parents=True, exist_ok=True)
+        make_folder(self.root)
         foreign = sorted(path.name for path in self.root.iterdir() if path.name not in _BEFORE_MARKER)
         if foreign:
             raise LakeError(

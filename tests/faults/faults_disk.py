@@ -1,9 +1,9 @@
-"""What a disk may hold after the power failed: a model of files and folders, and of what of them was forced to it. No test.
+"""What a disk may hold after the power failed: a model of files and folders, and of what of them was forced to it.
 
-It takes over a folder as it is and is then told every call that changed it. Of a file each write may be on the disk or not until the
-file is forced to it; of a folder each change of a name, until the folder is. What is on the disk is a beginning of what was done
-to each of them, and nothing is said about files and folders among each other: so the standard has it, and file systems differ in
-what they add (Pillai et al., All File Systems Are Not Created Equal, OSDI 2014).
+It takes over a folder as it is and is then told every call that changed it. Of a file each write may be on the disk or not
+until the file is forced to it; of a folder each change of a name, until the folder is. What is on the disk is a beginning of
+what was done to each of them; nothing is said about files and folders among each other. So the standard has it, and file
+systems differ in what they add (Pillai et al., All File Systems Are Not Created Equal, OSDI 2014). Holds no test.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.faults_shim import Call
+
+UMASK = int(Path("/proc/self/status").read_text().partition("Umask:")[2].split()[0], 8) if Path("/proc").is_dir() else 0
 
 
 @dataclass(eq=False)
@@ -44,8 +46,9 @@ Choice = Callable[[Node], int]
 class Disk:
     """The disk below one folder. Symbolic links are none of its matter."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = str(root)
+    def __init__(self, root: Path, place: Path) -> None:
+        """The folder `root`, of which calls tell as `place`."""
+        self._root = str(place)
         self._inodes: dict[int, File] = {}
         self.top = self._loaded(root)
 
@@ -82,10 +85,11 @@ class Disk:
 
     def apply(self, call: Call) -> None:
         """Has the call done what it did."""
-        if call.result < 0 or not any(self._is_below(path) for path in (call.path, call.other)):
+        if call.result < 0 or not (self._is_below(call.path) or self._is_below(call.other)):
             return
         if call.kind in ("create", "mkdir"):
-            made: Node = File(call.offset) if call.kind == "create" else Folder(call.offset)
+            mode = call.offset & ~UMASK
+            made: Node = File(mode) if call.kind == "create" else Folder(mode)
             self._rename(call.path, lambda names, name: names.update({name: made}))
         elif call.kind in ("unlink", "rmdir"):
             self._rename(call.path, lambda names, name: names.pop(name))
@@ -124,14 +128,16 @@ class Disk:
             else:
                 assert call.kind == "open", call
 
-    def digest(self, choice: Choice, without: str) -> str:
-        """Tells states of the disk from each other, but for what lies below the folder `without`."""
+    def digest(self, choice: Choice, without: str = "") -> str:
+        """Tells states of the disk from each other, but for what lies below the folder `without` ("/work")."""
         sums = hashlib.sha256()
 
         def add(node: Node, path: str) -> None:
             state = node.states[choice(node)]
-            sums.update(repr((path, isinstance(node, File), node.mode, state if isinstance(state, bytes) else "")).encode())
-            if not isinstance(state, bytes) and path != without:
+            sums.update(
+                repr((path, isinstance(node, File), node.mode, state if isinstance(state, bytes) else "")).encode()
+            )
+            if not isinstance(state, bytes) and (not path or path != without):
                 for name in sorted(state):
                     add(state[name], f"{path}/{name}")
 

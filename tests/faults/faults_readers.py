@@ -109,7 +109,9 @@ def kept(project: str) -> dict[str, Any]:
     """All that tables are made from: the ledger's folders, what lies beside them, vault, decisions; each by its digest."""
     root = Path(project)
     ledger, found = root / "lake" / "ledger", {}
-    for path in sorted([*ledger.rglob("*"), *root.glob("vault/*"), root / "identity-decisions.jsonl", root / "pseudonym.key"]):
+    for path in sorted(
+        [*ledger.rglob("*"), *root.glob("vault/*"), root / "identity-decisions.jsonl", root / "pseudonym.key"]
+    ):
         if not path.is_file() or path.name in (".lock",):
             continue
         if path.suffix == ".parquet":
@@ -122,14 +124,18 @@ def kept(project: str) -> dict[str, Any]:
         found[str(path.relative_to(root))] = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
     receipts = sorted((root / "lake" / "receipts").glob("*.json"))
     told = [json.loads(path.read_text("utf-8")) for path in receipts]
-    return found | {"receipts": [[one["erased"], one["finished_at"] is not None, one["scan"]["traces"]] for one in told]}
+    return found | {
+        "receipts": [[one["erased"], one["finished_at"] is not None, one["scan"]["traces"]] for one in told]
+    }
 
 
 def leftovers(project: str) -> list[str]:
     """What lies about that no whole night leaves: things put aside, work of more runs than the last, unknown versions."""
     root = Path(project)
     lake = root / "lake"
-    found = [str(path.relative_to(root)) for path in root.rglob(".*") if path.name.startswith((".tmp-", ".old-", ".new-"))]
+    found = [
+        str(path.relative_to(root)) for path in root.rglob(".*") if path.name.startswith((".tmp-", ".old-", ".new-"))
+    ]
     found += sorted(str(path.relative_to(root)) for path in (lake / "work").glob("*"))[1:]
     current = (lake / "current").read_text("utf-8").strip()
     return found + [path.name for path in (lake / "versions").iterdir() if path.name > current]

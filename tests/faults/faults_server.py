@@ -47,10 +47,10 @@ class Ended:
 class Server:
     """A server for one test module; `home` is the folder in which its processes work."""
 
-    def __init__(self, library: Path, home: Path, environment: dict[str, str]) -> None:
+    def __init__(self, library: Path, home: Path) -> None:
         self.home = home
         self._environment = {
-            **environment, "LD_PRELOAD": str(library), "PYTHONPATH": str(ROOT), "TMPDIR": str(home / "scratch"),
+            "LD_PRELOAD": str(library), "PYTHONPATH": str(ROOT), "TMPDIR": str(home / "scratch"),
             "OPENBLAS_NUM_THREADS": "1",
         }  # fmt: skip
         (home / "scratch").mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@
    faults_shim.py, which has the same numbers. */
 
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -379,6 +380,12 @@ int unlinkat(int folder, const char *name, int flags)
 int unlink(const char *name) { return unlinkat(AT_FDCWD, name, 0); }
 int rmdir(const char *name) { return unlinkat(AT_FDCWD, name, AT_REMOVEDIR); }
 
+int remove(const char *name)
+{
+    struct stat status;
+    return lstat(name, &status) == 0 && S_ISDIR(status.st_mode) ? rmdir(name) : unlink(name);
+}
+
 int renameat2(int from, const char *old, int to, const char *name, unsigned flags)
 {
     char source[LENGTH], target[LENGTH];
@@ -421,6 +428,48 @@ int fchmodat(int folder, const char *name, mode_t bits, int flags)
 }
 
 int chmod(const char *name, mode_t bits) { return fchmodat(AT_FDCWD, name, bits, 0); }
+
+/* --- the C library's streams, whose own writing is not seen from here ------------------------------------------------------- */
+
+static ssize_t stream_read(void *fd, char *into, size_t size) { return read((int)(long)fd, into, size); }
+
+static ssize_t stream_write(void *fd, const char *data, size_t size)
+{
+    ssize_t written = write((int)(long)fd, data, size);
+    return written < 0 ? 0 : written;
+}
+
+static int stream_seek(void *fd, off64_t *offset, int whence)
+{
+    off64_t place = lseek64((int)(long)fd, *offset, whence);
+    if (place >= 0)
+        *offset = place;
+    return place < 0 ? -1 : 0;
+}
+
+static int stream_close(void *fd) { return close((int)(long)fd); }
+
+FILE *fdopen(int fd, const char *how)
+{
+    char path[LENGTH];
+    FILE *(*plain)(int, const char *) = (FILE * (*)(int, const char *)) dlsym(RTLD_NEXT, "fdopen");
+    cookie_io_functions_t ours = {stream_read, stream_write, stream_seek, stream_close};
+    return fd_below(fd, path) && strpbrk(how, "wa+") ? fopencookie((void *)(long)fd, how, ours) : plain(fd, how);
+}
+
+FILE *fopen64(const char *name, const char *how)
+{
+    char path[LENGTH];
+    FILE *(*plain)(const char *, const char *) = (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "fopen64");
+    if (!strpbrk(how, "wa+") || !path_below(AT_FDCWD, name, path))
+        return plain(name, how);
+    int flags = strchr(how, '+') ? O_RDWR : O_WRONLY;
+    flags |= how[0] == 'w' ? O_CREAT | O_TRUNC : how[0] == 'a' ? O_CREAT | O_APPEND : 0;
+    int fd = open(name, flags | O_CLOEXEC, 0666);
+    return fd < 0 ? NULL : ((FILE * (*)(int, const char *)) dlsym(RTLD_NEXT, "fdopen"))(fd, how);
+}
+
+FILE *fopen(const char *name, const char *how) { return fopen64(name, how); }
 
 /* --- reading one file that changes meanwhile ---------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
+from os.path import normpath
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("faults_shim.c")
@@ -65,7 +66,7 @@ def compile_to(folder: Path) -> Path:
     """The library, made anew."""
     library = folder / "faults_shim.so"
     options = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-pthread"]
-    subprocess.run(["cc", *options, "-o", str(library), str(SOURCE)], check=True)
+    subprocess.run(["cc", *options, "-o", str(library), str(SOURCE), "-ldl"], check=True)
     return library
 
 
@@ -145,6 +146,7 @@ def _calls(log: bytes) -> Iterator[Call]:
     while place < len(log):
         end = log.index(b"\n", place)
         kind, path, other, offset, size, result = log[place:end].decode("utf-8", "surrogateescape").split("\t")
+        path, other = normpath(path), normpath(other) if other else ""
         place = end + 1 + int(size)
         number += 1
         yield Call(number, kind, path, other, int(offset), log[end + 1 : place], int(result))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.faults.faults_disk import Choice, Disk
 from tests.faults.faults_server import Ended, Server
 from tests.faults.faults_shim import Armed, Call, Mode, read_log
 
@@ -52,6 +53,7 @@ class Trials:
         self.project = server.home / "project"
         self._base = server.home / f"base-{scenario.name.replace(' ', '-')}"
         self._gate = server.home / "gate"
+        self._whole: list[dict[str, Any]] = []
         self._healed: set[str] = set()
         self._seen: dict[str, dict[str, Any]] = {}
         self.reruns = 0
@@ -66,6 +68,7 @@ class Trials:
         ended.must()
         self.calls = read_log(log)
         assert ended.changes == len(self.calls)
+        self.after = Disk(self.project, self.project)
         self.wanted = self.call("outcome", module="faults_readers").must()
         assert self.wanted["leftovers"] == []
         self._whole = [self._before, self.wanted["tables"]]
@@ -92,8 +95,32 @@ class Trials:
         ended = self.act(Armed(self.server.home, mode, at))
         deadly = mode in (Mode.KILL, Mode.TORN)
         assert ended.code in ((-9,) if deadly else (0, 1)), f"{label}: ended with {ended.code}; {ended.trace}"
-        self.examine(label, None if deadly else ended.code == 0)
+        assert deadly or ended.changes >= at, f"{label}: it never came to that call"
+        self.examine(label, None if deadly or self.scenario.drops else ended.code == 0)
         return ended
+
+    def power_fails(self, disk: Disk, choice: Choice, label: str) -> None:
+        """The project as it may be found after a power failure; then everything that must hold after it."""
+        with self.exchanged(label):
+            self.lay(disk, choice)
+        self.examine(label, None)
+
+    def lay(self, disk: Disk, choice: Choice) -> None:
+        disk.lay(choice, self.project)
+
+    def replayed(self) -> Iterator[tuple[Call, Disk]]:
+        """Every call of the undisturbed run, and the disk after it."""
+        disk = Disk(self._base, self.project)
+        for call in self.calls:
+            disk.apply(call)
+            yield call, disk
+
+    def end(self) -> Disk:
+        """The disk after all of them, as the calls tell it."""
+        disk = Disk(self._base, self.project)
+        for call in self.calls:
+            disk.apply(call)
+        return disk
 
     @contextmanager
     def exchanged(self, label: str) -> Iterator[None]:
@@ -112,7 +139,9 @@ class Trials:
             self._seen[visible] = self._read()
         seen = self._seen[visible]
         for kind, found in seen.items():
-            assert found in [whole[kind] for whole in self._whole], f"{label}: {kind} saw {_told(found, self._before[kind])}"
+            assert found in [whole[kind] for whole in self._whole], (
+                f"{label}: {kind} saw {_told(found, self._before[kind])}"
+            )
         if published is not None:
             assert seen["glob"] == self._whole[published]["glob"], f"{label}: published? {published}"
         state = self._digest(("",))
@@ -180,16 +209,3 @@ def _told(found: Any, wanted: Any) -> str:
         keys = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
         return "; ".join(f"{key}: {_told(found.get(key), wanted.get(key))}" for key in keys)[:2000]
     return f"{str(found)[:300]} and not {str(wanted)[:300]}"
-
-
-def spread(calls: Sequence[Call], most: int) -> list[int]:
-    """Numbers of at most so many calls, evenly: three in four among those that change more than a run's own folder."""
-    apart = [call.number for call in calls if "/lake/work/" not in call.path]
-    work = [call.number for call in calls if "/lake/work/" in call.path]
-    return sorted([*_even(apart, most * 3 // 4), *_even(work, most // 4)])
-
-
-def _even(numbers: Sequence[int], most: int) -> list[int]:
-    if len(numbers) <= most:
-        return list(numbers)
-    return [numbers[at * (len(numbers) - 1) // (most - 1)] for at in range(most)] if most > 1 else list(numbers[:most])

@@ -212,7 +212,10 @@ def rotate_and_night(project: str, day: int, run_id: str | None = None) -> str:
     """A further key, unless there is one, and a night after it."""
     _without_chance()
     whole = project_of(project)
-    if len((Path(project) / "pseudonym.key").read_text().split()) == 1 or (lake_of(project).root / "rotation.json").exists():
+    if (
+        len((Path(project) / "pseudonym.key").read_text().split()) == 1
+        or (lake_of(project).root / "rotation.json").exists()
+    ):
         rotate_key(whole)
     return night(project, day, run_id)
 
@@ -221,4 +224,3 @@ def _without_chance() -> None:
     """Makes secrets and stop-watches of this process the same every time, so that states of the disk can be compared."""
     secrets.token_hex = lambda length: "4b" * (length or 32)  # type: ignore[assignment]
     taking.time = SimpleNamespace(perf_counter=lambda: 0.0)  # type: ignore[assignment]
-
