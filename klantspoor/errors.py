@@ -67,6 +67,10 @@ class IntakeError(KlantspoorError):
         super().__init__(f"{reason}: {detail}")
 
 
+class UnavailableError(KlantspoorError):
+    """A landing file cannot be read to its end, for a reason that lies in the disk or network and not in the file."""
+
+
 class LakeError(KlantspoorError):
     """The lake is not in the state that was asked for: nothing published yet, a foreign folder, a second writer."""
 

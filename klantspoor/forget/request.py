@@ -15,7 +15,7 @@ from typing import Any
 
 from klantspoor.errors import LakeError
 from klantspoor.intake.ledger import Ledger
-from klantspoor.lake.durable import OWNER_ONLY, replace_text
+from klantspoor.lake.durable import OWNER_ONLY, make_folder, replace_text
 
 Identifier = tuple[str, str]
 """Type and pseudonym."""
@@ -65,7 +65,7 @@ def new_request(person_id: str, now: datetime) -> Request:
 def save(lake_root: Path, request: Request) -> None:
     """Keeps the request as it stands; from the first time on it will be carried out."""
     folder = lake_root / "ledger" / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, _PRIVATE)
     folder.chmod(_PRIVATE)
     values = asdict(request) | {
         "requested_at": request.requested_at.isoformat(),

@@ -34,7 +34,7 @@ from klantspoor.intake.ledger import Ledger
 from klantspoor.intake.pseudonyms import Pseudonymiser
 from klantspoor.intake.sandbox import shared_connection
 from klantspoor.lake import Lake, Staging
-from klantspoor.lake.durable import replace_text
+from klantspoor.lake.durable import make_folder, replace_text
 from klantspoor.project.key import Keys, load_key
 from klantspoor.project.model import Project
 
@@ -238,5 +238,5 @@ def _told(project: Project, found: Scan) -> dict[str, Any]:
 
 
 def _write(path: Path, said: dict[str, Any]) -> None:
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     replace_text(path, json.dumps(said, indent=1) + "\n")

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from klantspoor.errors import LakeError
 from klantspoor.intake.ledger import Ledger, sync, write_table
+from klantspoor.lake.durable import make_folder
 
 EVIDENCE_SCHEMA = pa.schema(
     [
@@ -67,7 +68,7 @@ def keep_evidence(lake_root: Path, links: pa.Table, found_at: datetime) -> Path:
     """
     ledger = Ledger(lake_root).folder
     folder = ledger / "linkage"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     number = max(map(_number, evidence_files(lake_root)), default=0) + 1
     columns = [*_parts(links["left"]), *_parts(links["right"])]
     columns += [links[name] for name in ("weight", "probability", "agreed", "differed")]

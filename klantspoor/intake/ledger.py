@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from klantspoor.errors import LakeError
+from klantspoor.lake.durable import make_folder
 from klantspoor.lake.rotating import refuse_while_rotating
 
 _FOLDER = re.compile(r"^\d{8,}-")
@@ -194,7 +195,7 @@ class Ledger:
         Raises:
             LakeError: another process holds it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with (self.folder / ".lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

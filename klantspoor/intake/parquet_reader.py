@@ -9,20 +9,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from klantspoor.errors import IntakeError
+from klantspoor.errors import IntakeError, UnavailableError
 from klantspoor.intake.raw import BATCH_ROWS, RawBatch, unique_names
+from klantspoor.intake.streams import unavailable
 
 
 class ParquetRawFile:
     """One Parquet file, opened: `columns` are its top-level columns, made unique."""
 
     def __init__(self, path: Path) -> None:
-        if path.stat().st_size == 0:
-            raise IntakeError("empty_file", "it holds nothing, not even a schema; deliver it again")
         try:
+            if path.stat().st_size == 0:
+                raise IntakeError("empty_file", "it holds nothing, not even a schema; deliver it again")
             self._file = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError):
-            raise _corrupt() from None
+        except (pa.ArrowException, OSError) as error:
+            raise _stopped(error) from None
         self._names = self._file.schema_arrow.names
         self.columns = unique_names(self._names)
 
@@ -43,8 +44,8 @@ class ParquetRawFile:
                     np.arange(number, number + rows, dtype=np.int64),
                 )
                 number += rows
-        except (pa.ArrowException, OSError):
-            raise _corrupt() from None
+        except (pa.ArrowException, OSError) as error:
+            raise _stopped(error) from None
 
 
 def _check_texts(table: pa.Table | None) -> None:
@@ -64,5 +65,8 @@ def _plain(column: pa.Array) -> pa.Array:
     return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
 
 
-def _corrupt() -> IntakeError:
+def _stopped(error: Exception) -> IntakeError | UnavailableError:
+    """Arrow tells of content that it does not understand by errors of input and output too, but without a number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return unavailable(error)
     return IntakeError("unreadable_file", "it is not a whole Parquet file: cut off or corrupt; deliver it again")

@@ -52,6 +52,7 @@ class RawFile(Protocol):
 
         Raises:
             IntakeError: the file as a whole cannot be used; what was read before must not be used either.
+            UnavailableError: it cannot be read to its end now; nor must that be used.
         """
         ...
 
@@ -60,7 +61,8 @@ def open_raw(path: Path, source: SourceFile) -> RawFile:
     """Opens a landing file with its source's reader.
 
     Raises:
-        IntakeError: it cannot be read, is empty, or is in another encoding.
+        IntakeError: it cannot be understood, is empty, or is in another encoding.
+        UnavailableError: the system cannot read it.
     """
     from klantspoor.intake.csv_reader import CsvFile
     from klantspoor.intake.jsonl_reader import JsonlFile

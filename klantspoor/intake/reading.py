@@ -34,6 +34,14 @@ from klantspoor.project.key import Keys
 from klantspoor.project.model import Project, SourceFile
 
 _LINK_BATCH = 100_000
+_MACHINES = (
+    duckdb.OutOfMemoryException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+    duckdb.IOException,
+    pa.ArrowMemoryError,
+)
+"""The machine's trouble, not the file's: memory, or a disk that is full or fails under what is written aside."""
 
 
 @dataclass(slots=True)
@@ -83,6 +91,9 @@ def read_file(
 
     What it says of persons goes into `part`. A file that cannot be used as a whole leaves nothing but the one row that says
     why. Of rows that the tombstones tell to be a forgotten person's nothing is left but their number.
+
+    Raises:
+        UnavailableError: the file cannot be read to its end now; what was written of it must not be used.
     """
     reading = Reading()
     try:
@@ -90,8 +101,8 @@ def read_file(
         _write_links(aside, project.file.limits.memory_mb)
     except IntakeError as fault:
         _give_up(aside, part, source, landed, reading, fault)
-    except (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.InternalException, pa.ArrowMemoryError):
-        raise  # the machine's trouble, not the file's
+    except _MACHINES:
+        raise
     except (duckdb.Error, pa.ArrowException) as error:
         # Nobody foresaw it: the file waits, the night goes on. The error's own words may quote the data: its kind must do.
         said = f"reading it failed ({type(error).__name__}); compare it with a file that was read"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
-from klantspoor.errors import IntakeError
+from klantspoor.errors import IntakeError, UnavailableError
 
 CHUNK_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -24,7 +24,8 @@ def byte_chunks(path: Path) -> Iterator[bytes]:
     """The file's bytes, unpacked if its name ends in .gz, at most `CHUNK_BYTES` at a time.
 
     Raises:
-        IntakeError: `unreadable_file`: not readable, or a gzip that is truncated, corrupt or none at all.
+        IntakeError: `unreadable_file`: a gzip that is truncated, corrupt or none at all.
+        UnavailableError: the system cannot read it.
     """
     packed = path.name.lower().endswith(".gz")
     try:
@@ -45,7 +46,12 @@ def byte_chunks(path: Path) -> Iterator[bytes]:
     except (gzip.BadGzipFile, zlib.error):
         raise IntakeError("unreadable_file", "the gzip is corrupt; deliver it again") from None
     except OSError as error:
-        raise IntakeError("unreadable_file", f"it cannot be read: {error.strerror}; see its permissions") from None
+        raise unavailable(error) from None
+
+
+def unavailable(error: OSError) -> UnavailableError:
+    """What to raise where the system, and not what the file holds, stops its reading."""
+    return UnavailableError(f"it cannot be read: {error.strerror}; left for the next night")
 
 
 def text_chunks(path: Path, encoding: str) -> Iterator[str]:

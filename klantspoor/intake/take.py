@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from klantspoor.errors import ConfigError, Problem
+from klantspoor.errors import ConfigError, Problem, UnavailableError
 from klantspoor.intake.landing import Fingerprint, LandingFile, find, fingerprint
 from klantspoor.intake.ledger import FileRecord, Ledger, folder_name
 from klantspoor.intake.reading import Counts, Reading, read_file
 from klantspoor.intake.tombstones import read_tombstones
-from klantspoor.intake.vault import Vault
+from klantspoor.intake.vault import Vault, VaultPart
 from klantspoor.project.key import Keys, load_key
 from klantspoor.project.model import Project
 
@@ -29,8 +29,8 @@ class FileResult:
     """What became of one landing file this time.
 
     `used` and `quarantined`: now in the ledger, as `sequence`. `known`: its content was read before. `changing`: it
-    changed or vanished while it was read, and is left for the next night. `refused`: not opened. `later`: it landed after the
-    nights that are taken in. `detail` says why.
+    changed or vanished while it was read, and is left for the next night. `refused`: not opened, or not read to its end.
+    `later`: it landed after the nights that are taken in. `detail` says why.
     """
 
     source: str
@@ -147,13 +147,12 @@ class _Intake:
         aside = self._ledger.new_folder(self._next)
         part = self._vault.new_part(self._next)
         source = self._project.sources[file.source]
-        reading = read_file(self._project, source, file, self._keys, aside, part, self._tombstones)
+        try:
+            reading = read_file(self._project, source, file, self._keys, aside, part, self._tombstones)
+        except UnavailableError as error:
+            return self._left(file, part, "refused" if file.path.exists() else "changing", str(error))
         if _changed(file.path, before):
-            self._ledger.sweep()
-            part.drop()
-            return FileResult(
-                file.source, file.file, "changing", detail="it changed while it was read; left for the next night"
-            )
+            return self._left(file, part, "changing", "it changed while it was read; left for the next night")
         seconds = time.perf_counter() - began
         record = self._record(file, before, reading, seconds)
         part.keep(folder_name(record))
@@ -165,6 +164,12 @@ class _Intake:
             file.source, file.file, "quarantined" if fault else "used", record.sequence, reading.counts,
             fault.reason if fault else None, f"{file.file}: {fault.detail}" if fault else None, seconds,
         )  # fmt: skip
+
+    def _left(self, file: LandingFile, part: VaultPart, outcome: Outcome, why: str) -> FileResult:
+        """A file of which nothing is kept tonight."""
+        self._ledger.sweep()
+        part.drop()
+        return FileResult(file.source, file.file, outcome, detail=why)
 
     def _record(self, file: LandingFile, state: Fingerprint, reading: Reading, seconds: float) -> FileRecord:
         return FileRecord(

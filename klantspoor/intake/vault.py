@@ -26,6 +26,7 @@ from klantspoor.errors import ConfigError, LakeError, Problem
 from klantspoor.intake.canonical import Selection
 from klantspoor.intake.ledger import Ledger, sync
 from klantspoor.intake.sandbox import literal
+from klantspoor.lake.durable import make_folder
 from klantspoor.project.model import IdentifierType, Project, RecordField
 from klantspoor.project.sql import merged_events
 
@@ -142,7 +143,7 @@ class Vault:
     def make(self) -> None:
         """Makes the folder, or sees that it is its owner's alone."""
         self.check()
-        self.folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        make_folder(self.folder, _FOLDER_MODE)
         self.folder.chmod(_FOLDER_MODE)
 
 

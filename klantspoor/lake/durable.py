@@ -1,4 +1,4 @@
-"""Replacing one small file as a whole: written aside, forced to disk, renamed into place.
+"""What outlasts a power failure: a small file replaced as a whole (aside, forced to disk, renamed), a folder made.
 
 A crash leaves the file as it was or as it should be, and beside it at most something that begins with ".tmp-".
 """
@@ -16,6 +16,17 @@ from klantspoor.lake.publishing import force
 
 OWNER_ONLY = 0o600
 EVERYONE = 0o644
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Makes a folder, and those above it that are missing, and forces their names to disk; harmless where it is there.
+
+    Without it, what is forced to disk within the folder could be lost with the folder's name.
+    """
+    missing = [folder for folder in path.parents if not folder.exists()]
+    path.mkdir(mode, parents=True, exist_ok=True)
+    for made in (path, *missing):
+        force(made.parent)
 
 
 def replace_file(path: Path, write: Callable[[Path], object], mode: int = EVERYONE) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from klantspoor.errors import LakeError
 from klantspoor.lake import upgrading
 from klantspoor.lake.disk import expect, written_and_whole
+from klantspoor.lake.durable import make_folder
 from klantspoor.lake.forecast import Forecast
 from klantspoor.lake.history import History, settled, write_history
 from klantspoor.lake.lock import Lock, acquire
@@ -67,7 +68,7 @@ class Lake(Shelf):
         marker = self.root / MARKER
         if marker.is_file():
             return
-        self.root.mkdir(parents=True, exist_ok=True)
+        make_folder(self.root)
         foreign = sorted(path.name for path in self.root.iterdir() if path.name not in _BEFORE_MARKER)
         if foreign:
             raise LakeError(

@@ -131,11 +131,24 @@ def write_keys(path: Path, keys: Keys) -> Path:
         raise ConfigError([Problem(str(path), "", "exists already", hint=hint)]) from None
     except OSError as error:
         raise ConfigError([Problem(str(path), "", f"cannot be written: {error.strerror}")]) from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(keys.text())
-        file.flush()
-        os.fsync(handle)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(keys.text())
+            file.flush()
+            os.fsync(handle)
+        _force_name(path)
+    except OSError as error:
+        path.unlink(missing_ok=True)  # half a key is none
+        raise ConfigError([Problem(str(path), "", f"cannot be written: {error.strerror}")]) from None
     return path
+
+
+def _force_name(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _from_environment(name: str) -> bytes:

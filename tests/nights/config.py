@@ -234,7 +234,10 @@ KNOBS: dict[str, tuple[Turn, ...]] = {
         _journey("claiming", mystery_guests={"activities": ["called"]}),
     ),
     "looking": (_without("journeys", "looking"), _cut("looking", needs=[]), _cut("looking", gap="3 days")),
-    "renewing": (_with("renewing", _renewing("400 days", "500 days")), _with("renewing", _renewing("30 days", "1 hour"))),
+    "renewing": (
+        _with("renewing", _renewing("400 days", "500 days")),
+        _with("renewing", _renewing("30 days", "1 hour")),
+    ),
     "keys": (_without_key("buying"),),
     "web contact": (_source("web", contact_gap=0), _source("web", contact_gap="3 days")),
     "desk contact": (_source("desk", contact_gap="30 minutes"), _source("desk", contact_gap="12 hours")),

@@ -1,0 +1,211 @@
+"""A trial: a project as it was, something done to it that goes wrong, readers all along, and what goes on after it. No test."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.faults.faults_disk import Choice, Disk
+from tests.faults.faults_server import Ended, Server
+from tests.faults.faults_shim import Armed, Call, Mode, read_log
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`before` makes the project, `act` is what is disturbed; done once more it must come to the same end.
+
+    Each is a call of `faults_world` with its arguments. With `drops` versions go that somebody may just be reading.
+    """
+
+    name: str
+    before: tuple[tuple[str, dict[str, Any]], ...]
+    act: tuple[str, dict[str, Any]]
+    drops: bool = False
+
+
+_FIRST: tuple[tuple[str, dict[str, Any]], ...] = (("make", {}),)
+_SECOND = (*_FIRST, ("night", {"day": 1, "run_id": "one"}), ("land", {"day": 2}))
+_THIRD = (*_SECOND, ("night", {"day": 2, "run_id": "two"}), ("land", {"day": 3}))
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("first night", _FIRST, ("night", {"day": 1})),
+        Scenario("second night", _SECOND, ("night", {"day": 2})),
+        Scenario("forgetting", _THIRD, ("forget_and_night", {"day": 3}), drops=True),
+        Scenario("rotation", _SECOND, ("rotate_and_night", {"day": 2}), drops=True),
+    )
+}
+
+
+class Trials:
+    """The trials of one scenario in one folder; `calls` are those of the undisturbed run, in their order."""
+
+    def __init__(self, server: Server, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.server = server
+        self.project = server.home / "project"
+        self._base = server.home / f"base-{scenario.name.replace(' ', '-')}"
+        self._gate = server.home / "gate"
+        self._whole: list[dict[str, Any]] = []
+        self._healed: set[str] = set()
+        self._seen: dict[str, dict[str, Any]] = {}
+        self.reruns = 0
+        shutil.rmtree(self.project, ignore_errors=True)
+        for name, given in scenario.before:
+            self.call(name, **given).must()
+        shutil.rmtree(self._base, ignore_errors=True)
+        shutil.copytree(self.project, self._base)
+        self._before = self._read()
+        log = server.home / "log"
+        ended = self.act(Armed(server.home, Mode.COUNT, 0, log))
+        ended.must()
+        self.calls = read_log(log)
+        assert ended.changes == len(self.calls)
+        self.after = Disk(self.project, self.project)
+        self.wanted = self.call("outcome", module="faults_readers").must()
+        assert self.wanted["leftovers"] == []
+        self._whole = [self._before, self.wanted["tables"]]
+
+    def call(self, name: str, *, module: str = "faults_world", armed: Armed | None = None, **given: Any) -> Ended:
+        return self.server.run(f"{module}:{name}", armed=armed, project=self.project, **given)
+
+    def act(self, armed: Armed | None = None) -> Ended:
+        name, given = self.scenario.act
+        return self.call(name, armed=armed, run_id="disturbed" if armed else "again", **given)
+
+    def _read(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("read", module="faults_readers").must()
+        return found
+
+    # --- one trial ---------------------------------------------------------------------------------------------------
+
+    def go_wrong(self, mode: Mode, at: int) -> Ended:
+        """The act, disturbed at a call, on the project as it was; then everything that must hold after it."""
+        label = f"{self.scenario.name}, {mode.name} at {at} of {len(self.calls)}"
+        with self.exchanged(label):
+            shutil.rmtree(self.project)
+            shutil.copytree(self._base, self.project)
+        ended = self.act(Armed(self.server.home, mode, at))
+        deadly = mode in (Mode.KILL, Mode.TORN)
+        assert ended.code in ((-9,) if deadly else (0, 1)), f"{label}: ended with {ended.code}; {ended.trace}"
+        assert deadly or ended.changes >= at, f"{label}: it never came to that call"
+        self.examine(label, None if deadly or self.scenario.drops else ended.code == 0)
+        return ended
+
+    def power_fails(self, disk: Disk, choice: Choice, label: str) -> None:
+        """The project as it may be found after a power failure; then everything that must hold after it."""
+        with self.exchanged(label):
+            self.lay(disk, choice)
+        self.examine(label, None)
+
+    def lay(self, disk: Disk, choice: Choice) -> None:
+        disk.lay(choice, self.project)
+
+    def replayed(self) -> Iterator[tuple[Call, Disk]]:
+        """Every call of the undisturbed run, and the disk after it."""
+        disk = Disk(self._base, self.project)
+        for call in self.calls:
+            disk.apply(call)
+            yield call, disk
+
+    def end(self) -> Disk:
+        """The disk after all of them, as the calls tell it."""
+        disk = Disk(self._base, self.project)
+        for call in self.calls:
+            disk.apply(call)
+        return disk
+
+    @contextmanager
+    def exchanged(self, label: str) -> Iterator[None]:
+        """Keeps readers away while the project is exchanged for another."""
+        with self._gate.open("a+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            held.truncate(0)
+            held.write(label)
+            held.flush()
+            yield
+
+    def examine(self, label: str, published: bool | None) -> None:
+        """Readers see a whole version, the right one where it is known which; and done once more, all is as undisturbed."""
+        visible = self._digest(("current", "versions", "klantspoor.duckdb"))
+        if visible not in self._seen:
+            self._seen[visible] = self._read()
+        seen = self._seen[visible]
+        for kind, found in seen.items():
+            assert found in [whole[kind] for whole in self._whole], (
+                f"{label}: {kind} saw {_told(found, self._before[kind])}"
+            )
+        if published is not None:
+            assert seen["glob"] == self._whole[published]["glob"], f"{label}: published? {published}"
+        state = self._digest(("",))
+        if state not in self._healed:
+            self.reruns += 1
+            again = self.act()
+            assert again.code == 0, f"{label}: once more: {again.trace}"
+            found = self.call("outcome", module="faults_readers").must()
+            for part, wanted in self.wanted.items():
+                assert found[part] == wanted, f"{label}: {part}: {_told(found[part], wanted)}"
+            self._healed.add(state)
+
+    def _digest(self, parts: Sequence[str]) -> str:
+        """Tells what lies in the lake, or (for "") in all of the project, from what else lay there.
+
+        What runs stage is left out, for no other run reads it, and so is what nights say of themselves.
+        """
+        lake = self.project / "lake"
+        sums = hashlib.sha256()
+        for root in (lake / part if part else self.project for part in parts):
+            for path in sorted([root, *root.rglob("*")]):
+                name = str(path.relative_to(self.project))
+                if name.startswith(("lake/work/", "landing/")) or path.name == ".lock":
+                    continue
+                sums.update(f"{name} {path.is_dir()}\n".encode())
+                if path.is_file() and not _says_when(path, lake):
+                    sums.update(path.read_bytes())
+                elif path.name == "file.json" and path.stat().st_size:
+                    sums.update(path.read_bytes().partition(b'"seconds"')[0])
+        return sums.hexdigest()
+
+    # --- readers -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def readers(self) -> Iterator[None]:
+        """Readers that look all along; at the end, what they saw."""
+        stop = self.server.home / "stop"
+        stop.unlink(missing_ok=True)
+        with self.exchanged("nothing yet"):
+            pass
+        poller = self.server.start("faults_readers:poll", project=self.project, gate=self._gate, stop=stop)
+        yield
+        stop.touch()
+        for kind, looks in poller.wait().must().items():
+            assert sum(times for times, _ in looks.values()) > 3
+            for text, (_, trial) in looks.items():
+                found = json.loads(text)
+                gone = self.scenario.drops and isinstance(found, str) and found.startswith(_GONE)
+                whole = found in [version[kind] for version in self._whole]
+                assert whole or gone, f"{kind} saw in {trial}: {_told(found, self._before[kind])}"
+
+
+_GONE = ("IOException: IO Error: No files found", "FileNotFoundError: ")
+"""What a reader is told of a version that is dropped before its time, because a person or a key must go."""
+
+
+def _says_when(path: Path, lake: Path) -> bool:
+    of_version = lake / "versions" in path.parents and (path.name == "manifest.json" or path.parent.name == "runs")
+    return of_version or path.name == "file.json" or path.name.startswith(".tmp-0")
+
+
+def _told(found: Any, wanted: Any) -> str:
+    """In what two things that JSON can hold differ."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        keys = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
+        return "; ".join(f"{key}: {_told(found.get(key), wanted.get(key))}" for key in keys)[:2000]
+    return f"{str(found)[:300]} and not {str(wanted)[:300]}"
