@@ -224,7 +224,9 @@ def _events(rows: pa.Table) -> pa.Table:
     until = np.where(corrected & (column["until"] > at), column["until"] + 60_000_000, column["until"])
     answers = np.array([row[-1] is not None for row in KINDS.rows])[kind]
     score = (said % np.uint64(11)).astype(np.float64)
-    need = np.where(word(event, 21) % np.uint64(100) < 3, at - (said % np.uint64(240)).astype(np.int64) * 3_600_000_000, 0)
+    need = np.where(
+        word(event, 21) % np.uint64(100) < 3, at - (said % np.uint64(240)).astype(np.int64) * 3_600_000_000, 0
+    )
     by_kind = {name: pa.array([row[place] for row in KINDS.rows], pa.string()).take(pa.array(kind)) for place, name in
                ((1, "activity"), (2, "channel"), (3, "initiator"), (4, "team"), (5, "instrument"))}  # fmt: skip
     has_topic = word(event, 22) % np.uint64(4) == 0

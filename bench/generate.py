@@ -129,9 +129,7 @@ class Drawn:
     lasts: Ints
 
 
-def draw(
-    rng: np.random.Generator, story: Story, persons: int, per_person: float, begin: int, end: int
-) -> Drawn:
+def draw(rng: np.random.Generator, story: Story, persons: int, per_person: float, begin: int, end: int) -> Drawn:
     """Journeys that `persons` people begin between two instants (µs since 1970 UTC), `per_person` each on average."""
     index = np.repeat(np.arange(persons, dtype=np.int64), rng.poisson(per_person, persons))
     journeys, steps = len(index), len(story.steps)

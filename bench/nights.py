@@ -127,7 +127,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--years", type=lambda text: [int(part) for part in text.split(",")], default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--nights", type=lambda text: tuple(text.split(",")), default=NIGHTS, help=", ".join(NIGHTS))
-    parser.add_argument("--hot", action="store_true", help="tell by function where the CPU goes, which costs CPU itself")
+    parser.add_argument(
+        "--hot", action="store_true", help="tell by function where the CPU goes, which costs CPU itself"
+    )
     parser.add_argument(
         "--data", type=Path, default=ROOT / "bench-data", help="folder for the data; removed at the end"
     )
