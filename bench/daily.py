@@ -30,7 +30,7 @@ LAST = round(datetime(2025, 1, 1, tzinfo=UTC).timestamp() * 1_000_000) // DAY - 
 NIGHT = LAST + 1
 KINDS = all_kinds()
 SOURCE = np.array([row[0] for row in KINDS.rows])
-WEB, CRM, PHONE = (SOURCE == name for name in ("web", "crm", "phone"))
+WEB, CRM, PHONE = (np.equal(SOURCE, name) for name in ("web", "crm", "phone"))
 """Which kinds (by number) are of the source."""
 A_YEAR = sum(story.per_person * sum(step.share for step in story.steps) for story in STORIES)
 """Events of a person in a year, on average."""
