@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-MOST = 8
+MOST = 12
 _OURS = ("/klantspoor/", "/expectations/")
 _SECONDS = 0.005
 
