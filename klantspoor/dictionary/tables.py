@@ -260,6 +260,7 @@ _ALL = (
         "event_id, journey_id, touchpoint_number, instrument, score, score_0_100, answered_at",
         "events, journeys, touchpoints",
         nulls={"journey_id": "it could not be tied to a journey", "touchpoint_number": "no touchpoint came before it"},
+        partition="answered_at",
         order="answered_at event_id",
     ),
     _table(

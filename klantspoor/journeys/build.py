@@ -10,20 +10,23 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from klantspoor.journeys.keeping import JOURNEY_TABLES, Keeper, open_before
 from klantspoor.journeys.kernel import Reconstructed, Setting, reconstruct
 from klantspoor.journeys.prepare import prepare
 from klantspoor.journeys.publish import UNKNOWN_INSTANT
-from klantspoor.journeys.slices import Slice
+from klantspoor.journeys.segments import Bools
+from klantspoor.journeys.settled import settled
+from klantspoor.journeys.slices import Earlier, Slice
 from klantspoor.lake import Staging
 from klantspoor.lake.connection import limited
 from klantspoor.project.model import Project
 
-JOURNEY_TABLES = ("journeys", "touchpoints", "touchpoint_events", "phase_visits", "waits", "experiences")
 _BATCH = 100_000
 
 
@@ -56,6 +59,7 @@ def build(project: Project, staging: Staging, progress: Callable[[str], None] | 
     events = slices = unseen = 0
     with ExitStack() as stack:
         connection = stack.enter_context(limited(project.file.limits.memory_mb, staging.work("scratch")))
+        before = open_before(connection, staging)
         source = str(folder / "events.parquet")
         span = 'SELECT min("at"), max(until) FROM read_parquet($path)'
         [(first, last)] = connection.execute(span, {"path": source}).fetchall()
@@ -68,20 +72,35 @@ def build(project: Project, staging: Staging, progress: Callable[[str], None] | 
             clock if first is None else first,
             clock if last is None else last,
         )
-        reader = connection.sql(
-            """SELECT * EXCLUDE (position, source_number) FROM read_parquet($path)
-               ORDER BY person, "at", tie_order, position, source_number, event_id""",
-            params={"path": source},
-        ).to_arrow_reader(_BATCH)
+        earlier = before.earlier([rule.name for rule in setting.rules])
         writers = {name: stack.enter_context(staging.writer(name)) for name in JOURNEY_TABLES}
-        for table in whole_persons(reader, project.file.limits.slice_rows):
-            found = reconstruct_table(table, owners, codes, setting)
-            for name, (rows, months) in found.tables.items():
-                writers[name].write(rows, None if name == "experiences" else months)
+        keeper = stack.enter_context(Keeper(before, staging, writers))
+        for table in whole_persons(_in_order(connection, source, before.is_sorted), project.file.limits.slice_rows):
+            is_settled = _settled(table, clock) if before.settles else None
+            found = reconstruct_table(table, owners, codes, setting, earlier, is_settled)
+            keeper.write(found)
             events, slices, unseen = events + len(table), slices + 1, unseen + found.unseen
             if progress is not None:
                 progress(f"{events:,} events")
     return JourneysReport(events, slices, unseen, {name: writer.rows for name, writer in writers.items()})
+
+
+def _in_order(connection: duckdb.DuckDBPyConnection, source: str, is_sorted: bool) -> Iterator[pa.RecordBatch]:
+    """The canonical events in the order of docs/journeys.md, in batches."""
+    if is_sorted:
+        yield from pq.ParquetFile(source).iter_batches(_BATCH)
+        return
+    yield from connection.sql(
+        """SELECT * FROM read_parquet($path)
+           ORDER BY person, "at", tie_order, position, source_number, event_id""",
+        params={"path": source},
+    ).to_arrow_reader(_BATCH)
+
+
+def _settled(table: pa.Table, clock: int) -> Bools:
+    columns = [table[name].to_numpy() for name in ("person", "at", "deadline")]
+    keys = [table[name].to_numpy() for name in table.column_names if name.startswith("key_")]
+    return settled(columns[0], columns[1], columns[2], keys, clock)
 
 
 def whole_persons(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
@@ -106,7 +125,12 @@ def whole_persons(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.T
 
 
 def reconstruct_table(
-    table: pa.Table, owners: npt.NDArray[np.uint64], personas: npt.NDArray[np.int32], setting: Setting
+    table: pa.Table,
+    owners: npt.NDArray[np.uint64],
+    personas: npt.NDArray[np.int32],
+    setting: Setting,
+    earlier: Earlier | None = None,
+    is_settled: Bools | None = None,
 ) -> Reconstructed:
     """Runs the kernel on canonical events of whole persons, in order.
 
@@ -115,6 +139,8 @@ def reconstruct_table(
         owners: persons whose persona is known, sorted.
         personas: their personas' codes.
         setting: of the night.
+        earlier: what is settled of them.
+        is_settled: by event, whether it is from tonight on.
     """
     column = {name: table[name] for name in table.column_names}
     person = column["person"].to_numpy()
@@ -135,6 +161,8 @@ def reconstruct_table(
         (_floats(column["score"]), _floats(column["score_0_100"])),
         _personas(person, owners, personas),
         setting,
+        earlier,
+        is_settled,
     )
 
 

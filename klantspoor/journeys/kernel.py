@@ -17,7 +17,7 @@ from klantspoor.journeys.publish import UNKNOWN_INSTANT, Filed, Found, JourneyCo
 from klantspoor.journeys.rules import ANSWER, INTERNAL, MANY_PHASES, PHASE, UNPHASED, TypeRules
 from klantspoor.journeys.segments import Bools, Ints, Keys, changes, ends_of, last_index_where, starts_of
 from klantspoor.journeys.sheets import BEFORE_CASE, CASE_KEY, OPENING, STREAM
-from klantspoor.journeys.slices import KindTraits, Slice
+from klantspoor.journeys.slices import Earlier, KindTraits, Slice, nothing_earlier
 from klantspoor.journeys.touchpoints import (
     MemberColumns,
     Touchpoints,
@@ -66,10 +66,18 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Reconstructed:
-    """The rows of the journey tables, and how many journeys are not among them for want of any touchpoint."""
+    """The rows of the journey tables, and how many journeys are not among them for want of any touchpoint.
+
+    By journey, in the order of their table: `person`, `account` (0: none), and whether it `is_settled`; and whether each
+    answer is.
+    """
 
     tables: dict[str, Filed]
     unseen: int
+    person: npt.NDArray[np.uint64]
+    account: npt.NDArray[np.uint64]
+    is_settled: Bools
+    answer_is_settled: Bools
 
 
 def make_setting(
@@ -109,6 +117,8 @@ def reconstruct(
     scores: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
     persona: npt.NDArray[np.int32],
     setting: Setting,
+    earlier: Earlier | None = None,
+    settled: Bools | None = None,
 ) -> Reconstructed:
     """Reconstructs the journeys of whole persons.
 
@@ -119,17 +129,21 @@ def reconstruct(
         scores: by event, on the instrument's scale and from 0 to 100; NaN where it is no answer.
         persona: by event, the code of its person's persona in `setting.names.persona`; -1 where unknown.
         setting: the night's rules, names and clock.
+        earlier: what is settled of these persons, and so not among the events.
+        settled: by event, whether later nights will not be given it any more.
 
     Returns:
-        journeys, touchpoints, touchpoint_events, phase_visits, waits and experiences, as the dictionary declares them,
-        each with the month of the journey's start by row.
+        journeys, touchpoints, touchpoint_events, phase_visits, waits and experiences, as the dictionary declares them.
     """
-    found = find_members(events, setting.traits, setting.rules)
+    earlier = earlier or nothing_earlier()
+    found = find_members(events, setting.traits, setting.rules, earlier)
     members, type_, first_direct, account = _published(events, found, setting)
     touchpoints = build_touchpoints(members)
     journeys = _journey_columns(events, members, touchpoints, type_, first_direct, account, need, persona, setting)
     waits = _waits(touchpoints, journeys, setting)
     steps, declared = _steps(members, setting), _declared(events, members, journeys.type, setting)
+    answers = _answers(events, members, touchpoints, journeys.type, setting)
+    settled = np.zeros(len(events), dtype=bool) if settled is None else settled
     tables = to_tables(
         Found(
             events=events,
@@ -141,12 +155,17 @@ def reconstruct(
             visits=build_phase_visits(touchpoints, setting.names.channel_of_line),
             waits=waits,
             stretches=cut_waits(waits, declared, steps, setting.calendar),
-            answers=_answers(events, members, touchpoints, journeys.type, setting),
+            answers=answers,
+            earlier=earlier,
         ),
         setting.rules,
         setting.names,
     )
-    return Reconstructed(tables, len(found.type) - len(type_))
+    # No journey is settled in part: what reaches across a cut keeps the cut from holding.
+    is_settled = settled[first_direct]
+    return Reconstructed(
+        tables, len(found.type) - len(type_), journeys.person, account, is_settled, settled[answers[0]]
+    )
 
 
 def _published(

@@ -21,7 +21,7 @@ from klantspoor.journeys.loose import (
 from klantspoor.journeys.rules import TypeRules
 from klantspoor.journeys.segments import Ints, changes, numbers
 from klantspoor.journeys.sheets import NONE, TypeSheet, direct_members, directs_of, openings_without_key
-from klantspoor.journeys.slices import KindTraits, Slice
+from klantspoor.journeys.slices import Earlier, KindTraits, Slice
 
 
 @dataclass(slots=True)
@@ -39,14 +39,14 @@ class Members:
     account: npt.NDArray[np.uint64]
 
 
-def find_members(events: Slice, traits: KindTraits, rules: list[TypeRules]) -> Members:
-    """Applies rules 1 to 5 to a slice of whole persons.
+def find_members(events: Slice, traits: KindTraits, rules: list[TypeRules], earlier: Earlier) -> Members:
+    """Applies rules 1 to 5 to a slice of whole persons, but for what is settled of them.
 
     Returns:
         Members in no particular order; journeys without any touchpoint are still among them.
     """
     person = numbers(changes(events.person))
-    sheets = [direct_members(events, person, rule) for rule in rules]
+    sheets = [direct_members(events, person, rule, earlier.had_several(rule.name, events.person)) for rule in rules]
     # An event that names its case is not looking for another journey.
     named = np.concatenate([NONE, *(event for sheet in sheets if sheet.rules.key for event in sheet.direct_event)])
     for sheet in sheets:

@@ -15,14 +15,24 @@ import pyarrow.compute as pc
 from klantspoor.dictionary import TABLES
 from klantspoor.dictionary.columns import CAUSES, INSTANT, JOINED_BY, OUTCOMES, STATUSES, TURNS
 from klantspoor.journeys.rules import TypeRules
-from klantspoor.journeys.segments import Bools, Ints, changes, coded, hex_text, lengths, starts_of, within
-from klantspoor.journeys.slices import Slice
+from klantspoor.journeys.segments import Bools, Ints, changes, coded, hex_text, lengths, numbers, starts_of, within
+from klantspoor.journeys.slices import Earlier, Slice
 from klantspoor.journeys.touchpoints import MemberColumns, PhaseVisits, Touchpoints, name_words, sequence_words
 from klantspoor.journeys.waits import Stretches, Waits
 
 UNKNOWN_INSTANT = np.iinfo(np.int64).max
-Filed = tuple[pa.Table, pa.DictionaryArray]
-"""A table and, per row, the month ("YYYY-MM") of its journey's start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """Rows of a table, sorted by journey but for answers, and of each row the month ("YYYY-MM") it is filed under.
+
+    `journey` is the row of its journey among those of the slice; of answers, -1 where they are in none.
+    """
+
+    rows: pa.Table
+    months: pa.DictionaryArray
+    journey: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,7 @@ class Found:
     waits: Waits
     stretches: Stretches
     answers: tuple[Ints, Ints, Ints]
+    earlier: Earlier
 
 
 def to_tables(found: Found, rules: list[TypeRules], names: Names) -> dict[str, Filed]:
@@ -103,11 +114,14 @@ def to_tables(found: Found, rules: list[TypeRules], names: Names) -> dict[str, F
         "phase_visits": (_phase_visits(found, ids, type_names, rules, names), found.visits.journey),
         "waits": (_waits(found, ids, type_names, names), found.waits.journey[found.stretches.wait]),
     }
-    filed = {
-        name: (table, coded(month if owner is None else month[owner], names.month))
-        for name, (table, owner) in tables.items()
-    }
-    filed["experiences"] = (_experiences(found, ids, names), coded(np.zeros(len(found.answers[0]), int), names.month))
+    every = np.arange(len(month))
+    filed = {}
+    for name, (table, owner) in tables.items():
+        journey = every if owner is None else owner
+        filed[name] = Filed(table, coded(month[journey], names.month), journey)
+    position, journey, _ = found.answers
+    answered = names.month_of(found.events.at[position])
+    filed["experiences"] = Filed(_experiences(found, ids, names), coded(answered, names.month), journey)
     return filed
 
 
@@ -128,8 +142,8 @@ def _table(name: str, columns: dict[str, object]) -> pa.Table:
     return pa.table(columns).select(list(TABLES[name].names))
 
 
-def _cycles(journeys: JourneyColumns) -> tuple[Ints, Ints]:
-    """(cycle from 1, row of the cycle before or -1) of each journey, per person, type and account."""
+def _cycles(journeys: JourneyColumns) -> tuple[Ints, Ints, Ints]:
+    """Of each journey, per person, type and account: its cycle from 1, the row of the cycle before or -1, the first's row."""
     # Stable: within one person, type and account they stay in order of start.
     order = np.lexsort((journeys.account, journeys.type, journeys.person))
     first = changes(journeys.person[order], journeys.type[order], journeys.account[order])
@@ -137,13 +151,43 @@ def _cycles(journeys: JourneyColumns) -> tuple[Ints, Ints]:
     cycle[order] = within(first) + 1
     later = np.flatnonzero(~first)
     previous[order[later]] = order[later - 1]
-    return cycle, previous
+    head = np.empty(len(order), dtype=np.int64)
+    head[order] = order[starts_of(first)][numbers(first)] if len(order) else order
+    return cycle, previous, head
+
+
+def _cycles_before(journeys: JourneyColumns, earlier: Earlier) -> Ints:
+    """Of each journey the row of `earlier` with its person, type and account; -1 where there is none."""
+    known = len(earlier.person)
+    person = np.concatenate([earlier.person, journeys.person])
+    type_ = np.concatenate([earlier.journey_type, journeys.type])
+    account = np.concatenate([earlier.account, journeys.account])
+    # lexsort is stable, so what is earlier, listed first, heads its group.
+    order = np.lexsort((account, type_, person))
+    first = changes(person[order], type_[order], account[order])
+    head = np.empty(len(order), dtype=np.int64)
+    head[order] = order[starts_of(first)][numbers(first)] if len(order) else order
+    mine = head[known:]
+    return np.where(mine < known, mine, -1)
+
+
+def _numbered(found: Found, ids: pa.Array) -> tuple[Ints, pa.Array]:
+    """Each journey's cycle, and the id of the one before it (null: none)."""
+    cycle, previous, head = _cycles(found.journeys)
+    before = pc.fill_null(ids.take(pa.array(previous, mask=previous < 0)), "")
+    if len(found.earlier.person):
+        row = _cycles_before(found.journeys, found.earlier)
+        cycle = cycle + np.where(row >= 0, found.earlier.cycles[np.maximum(row, 0)], 0)
+        is_first = (head == np.arange(len(head))) & (row >= 0)
+        last = found.earlier.last.take(pa.array(np.maximum(row, 0)))
+        before = pc.if_else(pa.array(is_first), last, before)
+    return cycle, pc.if_else(pc.equal(before, ""), pa.scalar(None, pa.string()), before)
 
 
 def _journeys(found: Found, ids: pa.Array, type_names: pa.Array, names: Names) -> pa.Table:
     journeys, touchpoints, visits = found.journeys, found.touchpoints, found.visits
     count = len(journeys.type)
-    cycle, previous = _cycles(journeys)
+    cycle, before = _numbered(found, ids)
     is_open = journeys.status == 0
     solved = journeys.solved != UNKNOWN_INSTANT
     need = np.where(journeys.need != UNKNOWN_INSTANT, journeys.need, journeys.started)
@@ -158,7 +202,7 @@ def _journeys(found: Found, ids: pa.Array, type_names: pa.Array, names: Names) -
         "account_id": _account_text(journeys.account),
         "journey_type": coded(journeys.type, type_names),
         "cycle": cycle,
-        "previous_journey_id": ids.take(pa.array(previous, mask=previous < 0)),
+        "previous_journey_id": before,
         "started_at": _instants(journeys.started),
         "ended_at": _instants(np.where(is_open, UNKNOWN_INSTANT, journeys.ended)),
         "last_activity_at": _instants(journeys.last_at),

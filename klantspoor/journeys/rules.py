@@ -7,8 +7,10 @@ matchers are tried here in plain Python, and the kernel only looks answers up by
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
@@ -255,3 +257,49 @@ def roles_table(project: Project, kinds: pa.Table) -> pa.Table:
     types = (pa.int32(), pa.string(), pa.string(), pa.string(), pa.int64())
     columns = zip(*rows, strict=True) if rows else [[]] * len(names)
     return pa.table({name: pa.array(column, type_) for name, type_, column in zip(names, types, columns, strict=True)})
+
+
+def reach_of(project: Project, kinds: pa.Table) -> pa.Table:
+    """For how long after an event of each kind later events, or mere silence, can still matter to its journeys.
+
+    That is the longest of its source's `contact_gap`, and of `gap` and `abandoned_after` of the journey types that map it.
+
+    Args:
+        project: the loaded project.
+        kinds: one row per kind, with `kind` and the columns of KIND_COLUMNS.
+
+    Returns:
+        Columns kind (int32) and reach (int64, microseconds).
+    """
+    rules = compile_rules(project, kinds_of(kinds))
+    patience = np.array([max(rule.gap, rule.abandoned_after) for rule in rules], np.int64)
+    maps = np.stack([rule.role != NO_ROLE for rule in rules])
+    gaps = {name: round(source.contact_gap.total_seconds() * 1_000_000) for name, source in project.sources.items()}
+    longest = np.where(maps, patience[:, None], 0).max(axis=0, initial=0)
+    own = np.array([gaps.get(name, 0) for name in kinds["source"].to_pylist()], np.int64)
+    return pa.table({"kind": kinds["kind"], "reach": np.maximum(longest, own)})
+
+
+def said_of(project: Project, kinds: pa.Table) -> pa.Table:
+    """A fingerprint of all that the configuration says of each kind: where two are equal, so are its journeys' rules.
+
+    Args:
+        project: the loaded project.
+        kinds: one row per kind, with `kind` and the columns of KIND_COLUMNS.
+
+    Returns:
+        Columns kind (int32) and said (string).
+    """
+    rules = compile_rules(project, kinds_of(kinds))
+    gaps = {name: str(source.contact_gap) for name, source in project.sources.items()}
+    texts = []
+    for row, source in enumerate(kinds["source"].to_pylist()):
+        of_types = [[_said(rule, row)] for rule in rules if rule.role[row] != NO_ROLE]
+        texts.append(sha256(json.dumps([gaps.get(source), of_types]).encode()).hexdigest()[:16])
+    return pa.table({"kind": kinds["kind"], "said": pa.array(texts, pa.string())})
+
+
+def _said(rule: TypeRules, row: int) -> dict[str, object]:
+    """What one journey type says of one kind, and of all its kinds, as values of JSON."""
+    values = {name: getattr(rule, name) for name in TypeRules.__dataclass_fields__}
+    return {name: value[row].tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}

@@ -55,6 +55,7 @@ class TypeSheet:
     role: npt.NDArray[np.int8]
     loose: Bools
     companion: Bools
+    had_several: Bools
     founded: list[Ints] = field(default_factory=list)
     direct_event: list[Ints] = field(default_factory=list)
     direct_journey: list[Ints] = field(default_factory=list)
@@ -84,10 +85,11 @@ class TypeSheet:
         return np.concatenate(self.founded) if self.founded else np.empty(0, dtype=np.int64)
 
 
-def direct_members(events: Slice, person: Ints, rules: TypeRules) -> TypeSheet:
-    """Rules 1 and 2 for one type, and which of its events they leave loose."""
+def direct_members(events: Slice, person: Ints, rules: TypeRules, had_several: Bools) -> TypeSheet:
+    """Rules 1 and 2 for one type, and which of its events they leave loose; `had_several` is told by event."""
     role = rules.role[events.kind]
-    sheet = TypeSheet(rules, role, np.zeros(len(events), dtype=bool), np.zeros(len(events), dtype=bool))
+    nothing = np.zeros(len(events), dtype=bool)
+    sheet = TypeSheet(rules, role, nothing, nothing.copy(), had_several)
     rows = np.flatnonzero((role != NO_ROLE) & (role != ANSWER))
     company = rules.companion[events.kind[rows]]
     if rules.key is not None:
@@ -101,7 +103,7 @@ def direct_members(events: Slice, person: Ints, rules: TypeRules) -> TypeSheet:
             _by_case(events, person, sheet, keyed, key)
         sheet.key = key
         return sheet
-    several = several_accounts(person, events.account, rows)
+    several = several_accounts(person, events.account, rows) | had_several[rows]
     left = several & (events.account[rows] == 0) & ~company
     sheet.loose[rows[left]] = True
     sheet.companion[rows[company]] = True
@@ -236,7 +238,7 @@ def openings_without_key(events: Slice, person: Ints, sheet: TypeSheet, joined: 
         return
     mapped = np.flatnonzero((sheet.role != NO_ROLE) & (sheet.role != ANSWER))
     several = np.zeros(len(events), dtype=bool)
-    several[mapped] = several_accounts(person, events.account, mapped)
+    several[mapped] = several_accounts(person, events.account, mapped) | sheet.had_several[mapped]
     stream = np.where(several[rows], events.account[rows], np.uint64(0))
     order = np.lexsort((stream, person[rows]))
     rows, stream = rows[order], stream[order]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from klantspoor.journeys.segments import Bools, Ints, changes, numbers, running_max
 
@@ -43,6 +44,33 @@ class KindTraits:
 
     line: npt.NDArray[np.int32]
     contact_gap: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the kernel must know of journeys that are settled and not among the events it is given.
+
+    `several` gives, per journey type, the persons (sorted) of whom two accounts are known there. The other columns have one
+    row for each person, type and account that has settled journeys: how many, and the id of the last.
+    """
+
+    several: dict[str, npt.NDArray[np.uint64]]
+    person: npt.NDArray[np.uint64]
+    journey_type: npt.NDArray[np.int16]
+    account: npt.NDArray[np.uint64]
+    cycles: Ints
+    last: pa.StringArray
+
+    def had_several(self, journey_type: str, person: npt.NDArray[np.uint64]) -> Bools:
+        """By event, whether its person had two accounts there."""
+        known = self.several.get(journey_type)
+        return np.zeros(len(person), dtype=bool) if known is None or not len(known) else np.isin(person, known)
+
+
+def nothing_earlier() -> Earlier:
+    """Where all is given to the kernel."""
+    none = np.empty(0, dtype=np.uint64)
+    return Earlier({}, none, none.astype(np.int16), none, none.astype(np.int64), pa.array([], pa.string()))
 
 
 def contacts(events: Slice, traits: KindTraits, person: Ints, visible: Bools) -> Ints:

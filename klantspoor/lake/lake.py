@@ -183,7 +183,7 @@ class Lake:
             raise LakeError(f"run {staging.run_id} does not hold this lake: open it with lake.open_run first")
         self.versions.mkdir(exist_ok=True)
         name = f"{max(self._numbers(), default=0) + 1:06d}"
-        published = Version(build_version(staging, self.versions, name), self._memory_mb)
+        published = Version(build_version(staging, self.versions, name, self.current()), self._memory_mb)
         aside = self.root / f".tmp-{name}-{DATABASE}"
         write_database(published, aside)
         move_pointer(self.root, name)

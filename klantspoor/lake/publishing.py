@@ -11,24 +11,29 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Collection
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 
 from klantspoor.dictionary import TABLES
 from klantspoor.errors import LakeError
-from klantspoor.lake.staging import EXTRAS, Staging, count_rows
+from klantspoor.lake.staging import EXTRAS, STATE, Staging
 from klantspoor.lake.version import Version
+from klantspoor.lake.writer import link
 
 POINTER = "current"
 DATABASE = "klantspoor.duckdb"
 
 
-def build_version(staging: Staging, versions: Path, name: str) -> Path:
+def build_version(staging: Staging, versions: Path, name: str, before: Version | None = None) -> Path:
     """Lay the staged tables and extras into `versions/name`, hashed, with a manifest, and forced to disk.
+
+    What is the same file in the version `before` was hashed, counted and forced to disk then, and is not read again.
 
     Raises:
         LakeError: where the run has not made every table of the dictionary.
@@ -46,21 +51,40 @@ def build_version(staging: Staging, versions: Path, name: str) -> Path:
         _link_tree(staging.folder(table), aside / table)
     for extra in EXTRAS:
         _link_tree(staging.extra(extra), aside / extra)
-    manifest = _manifest(staging, aside, name)
+    _link_tree(staging.state, aside / STATE)
+    known = _known(aside, before)
+    manifest = _manifest(staging, aside, name, known)
     (aside / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-    _force_tree(aside)
+    _force_tree(aside, known)
     target = versions / name
     aside.rename(target)
     force(versions)
     return target
 
 
-def _manifest(staging: Staging, root: Path, name: str) -> dict[str, Any]:
-    files = {
-        str(path.relative_to(root)): {"sha256": _sha256(path), "bytes": path.stat().st_size}
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
+def _known(root: Path, before: Version | None) -> dict[str, dict[str, Any]]:
+    """What the manifest before says of files that are the very same, by path."""
+    if before is None:
+        return {}
+    known = {}
+    for path, said in before.manifest["files"].items():
+        try:
+            is_told = "rows" in said or not path.endswith(".parquet")
+            if is_told and (root / path).samefile(before.root / path):
+                known[path] = said
+        except OSError:
+            continue
+    return known
+
+
+def _manifest(staging: Staging, root: Path, name: str, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    files = {name: known.get(name) or _said(path) for path in paths for name in [str(path.relative_to(root))]}
+    rows = dict.fromkeys(TABLES, 0)
+    for path, said in files.items():
+        table = path.split("/", 1)[0]
+        if table in rows:
+            rows[table] += said["rows"]
     return {
         "version": name,
         "run_id": staging.run_id,
@@ -68,9 +92,17 @@ def _manifest(staging: Staging, root: Path, name: str) -> dict[str, Any]:
         "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": _software(),
         "dictionary": dictionary_fingerprint(),
-        "tables": {table: count_rows(root / table) for table in TABLES},
+        "tables": rows,
         "files": files,
     }
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """What the manifest says of a file: its hash, its size, and of Parquet the number of rows."""
+    said: dict[str, Any] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
+    if path.suffix == ".parquet":
+        said["rows"] = int(pq.read_metadata(path).num_rows)
+    return said
 
 
 def dictionary_fingerprint() -> str:
@@ -108,23 +140,22 @@ def force(path: Path) -> None:
         os.close(handle)
 
 
-def _force_tree(root: Path) -> None:
+def _force_tree(root: Path, known: Collection[str]) -> None:
     for folder, _, files in os.walk(root, topdown=False):
         for name in files:
-            force(Path(folder) / name)
+            path = Path(folder) / name
+            if str(path.relative_to(root)) not in known:
+                force(path)
         force(Path(folder))
 
 
 def _link_tree(source: Path, target: Path) -> None:
-    """The files of `source` again below `target`: linked, or copied where links fail; neither is written in place."""
+    """The files of `source` again below `target`."""
     for folder, _, files in os.walk(source):
         into = target / Path(folder).relative_to(source)
         into.mkdir(parents=True, exist_ok=True)
         for name in files:
-            try:
-                os.link(Path(folder) / name, into / name)
-            except OSError:
-                shutil.copyfile(Path(folder) / name, into / name)
+            link(Path(folder) / name, into / name)
 
 
 def _sha256(path: Path) -> str:

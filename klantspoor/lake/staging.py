@@ -20,6 +20,7 @@ from klantspoor.lake.lock import Lock
 from klantspoor.lake.writer import TableWriter
 
 EXTRAS = ("models", "pages")
+STATE = "state"
 
 
 def known_table(name: str) -> Table:
@@ -76,6 +77,11 @@ class Staging:
         if name not in EXTRAS:
             raise LakeError(f"{name!r} is not published beside the tables; allowed: {', '.join(EXTRAS)}")
         return _made(self.root / "extras" / name)
+
+    @property
+    def state(self) -> Path:
+        """The folder of what the next night goes on from, published with the tables; made when absent."""
+        return _made(self.root / STATE)
 
     def writer(self, table_name: str) -> TableWriter:
         """A context manager that takes batches and moves the table into place when it ends without an error."""
@@ -149,6 +155,8 @@ def _plain(name: str) -> str:
     Raises:
         LakeError: for a path, or a folder that the lake fills itself.
     """
-    if name in ("", ".", "..", "tables", "extras") or "/" in name or "\\" in name:
-        raise LakeError(f"{name!r} cannot be a work folder: give a plain name other than 'tables' and 'extras'")
+    if name in ("", ".", "..", "tables", "extras", STATE) or "/" in name or "\\" in name:
+        raise LakeError(
+            f"{name!r} cannot be a work folder: give a plain name other than 'tables', 'extras' and 'state'"
+        )
     return name

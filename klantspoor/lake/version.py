@@ -16,7 +16,7 @@ import duckdb
 from klantspoor.dictionary import TABLES
 from klantspoor.errors import LakeError
 from klantspoor.lake.connection import comment_view, create_view, limited, table_glob
-from klantspoor.lake.staging import known_table
+from klantspoor.lake.staging import STATE, known_table
 
 
 class Version:
@@ -31,12 +31,17 @@ class Version:
         """Its number, such as "000007"."""
         return self.root.name
 
+    @property
+    def state(self) -> Path:
+        """The folder of what the night after it goes on from; older software made none."""
+        return self.root / STATE
+
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """What it holds.
 
         `version`, `run_id`, `as_of`, `published_at`, `software`, `dictionary`, `tables` (name -> rows), `files`
-        (path -> sha256, bytes).
+        (path -> sha256, bytes, and rows of Parquet).
 
         Raises:
             LakeError: where the version is gone (pruned meanwhile) or damaged.

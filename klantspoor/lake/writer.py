@@ -1,11 +1,14 @@
 """Writing one table as Parquet: aside, then moved into place as a whole.
 
-What a batch must look like is `conform`'s matter, where tables lie is `staging`'s.
+What a batch must look like is `conform`'s matter, where tables lie is `staging`'s. Rows that every night writes anew lie
+in files called `part-N`; rows that later nights leave as they are in files of `klantspoor.lake.parts`.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +44,7 @@ class TableWriter:
         self._held: dict[str, list[pa.Table]] = {}
         self._open: dict[str, pq.ParquetWriter] = {}
         self._parts: dict[str, int] = {}
+        self._settled = False
 
     def __enter__(self) -> TableWriter:
         self._aside.mkdir(parents=True)
@@ -82,6 +86,35 @@ class TableWriter:
         for code, piece in split(data, codes):
             self._hold(names[code], piece)
 
+    def settle(self, data: pa.Table, month: str | None, name: str) -> None:
+        """Add rows as a file of their own, called `name`, that later nights may take over; `month` as the table needs it.
+
+        Raises:
+            LakeError: where the data is not what the dictionary says, or the month is missing, or given in vain.
+        """
+        data = conform(self._table, data)
+        if (month is None) != (self._table.partition is None):
+            raise LakeError(f"table {self._table.name}: a settled file of a table by month has one month")
+        folder = self._folder(month or "")
+        self.rows += len(data)
+        self._settled = True
+        with _parquet(folder / name, self._table) as writer:
+            writer.write_table(data, row_group_size=ROW_GROUP)
+
+    def carry(self, folder: Path, paths: Iterable[str]) -> None:
+        """Take over files of an earlier version as they are; `paths` are theirs below `folder`, the table's there."""
+        for path in paths:
+            target = self._aside / path
+            target.parent.mkdir(exist_ok=True)
+            link(folder / path, target)
+            self.rows += int(pq.read_metadata(target).num_rows)
+            self._settled = True
+
+    def _folder(self, month: str) -> Path:
+        folder = self._aside / f"month={month}" if month else self._aside
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def _months(self, data: pa.Table) -> pa.DictionaryArray:
         column = partition_column(self._table)
         if column is None:
@@ -112,8 +145,7 @@ class TableWriter:
                 self._open.pop(next(iter(self._open))).close()
             number = self._parts.get(month, 0)
             self._parts[month] = number + 1
-            folder = self._aside / f"month={month}" if month else self._aside
-            folder.mkdir(exist_ok=True)
+            folder = self._folder(month)
             writer = _parquet(folder / f"part-{number}.parquet", self._table)
         self._open[month] = writer  # put last: the first is the one longest unused
         return writer
@@ -121,7 +153,7 @@ class TableWriter:
     def _finish(self) -> None:
         for month in list(self._held):
             self._flush(month)
-        if not self._parts:
+        if not self._parts and not self._settled:
             self._file("")  # a table without rows is one file without rows, so that globs find its schema
         while self._open:
             self._open.popitem()[1].close()
@@ -140,6 +172,14 @@ def partition_column(table: Table) -> str | None:
     if table.partition is None or table.partition in table.names:
         return table.partition
     return "started_at" if table.name == "journeys" else None
+
+
+def link(source: Path, target: Path) -> None:
+    """The file again at `target`: linked, or copied where links fail. Neither is ever written in place."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def replace_folder(new: Path, target: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from klantspoor.events.dedupe import DUPLICATE, SUPERSEDED, find_winners, row_outcomes
+from klantspoor.events.dedupe import DUPLICATE, SUPERSEDED, rank_copies, row_outcomes
 
 Row = tuple[str, int, int, float | None, int]
 """event_id, sequence, row_number, version, content."""
@@ -38,7 +38,9 @@ def losers(rows: list[Row], quarantined: list[tuple[int, int]] = []) -> tuple[di
             }
         ),
     )
-    find_winners(connection)
+    connection.execute("CREATE VIEW copies AS SELECT * FROM raw")
+    rank_copies(connection)
+    connection.execute("CREATE VIEW losers AS SELECT * FROM new_losers")
     found = connection.execute("SELECT sequence, row_number, outcome FROM losers").fetchall()
     return {(sequence, row): outcome for sequence, row, outcome in found}, row_outcomes(connection).to_pylist()
 

@@ -109,7 +109,7 @@ def by_kernel(events, journeys, gaps, closed, as_of):
         np.full(len(order), -1, dtype=np.int32),
         setting,
     )
-    return {name: table.to_pylist() for name, (table, _) in found.tables.items()}
+    return {name: filed.rows.to_pylist() for name, filed in found.tables.items()}
 
 
 def micro(moment):

@@ -1,0 +1,231 @@
+"""What the published version remembers for the night after it, so that settled history is not read again.
+
+`state/` of a version names exactly what it was made of. Where that is not the beginning of what there is today, or a
+rule, the software or the clock does not fit, nothing of it is used, and everything is built anew from the ledger: with
+the same outcome, for the state only says what the ledger says. Rows that left the settled part are noted as dropped;
+what they are in the files of the state counts no more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from klantspoor.intake.ledger import LedgerFile
+from klantspoor.lake import Lake, Staging, Version
+from klantspoor.lake.connection import literal
+from klantspoor.lake.publishing import dictionary_fingerprint
+from klantspoor.lake.writer import link
+from klantspoor.project.model import Project
+
+ABOUT = "about.json"
+MOST_FILES = 24
+"""Files of one kind of state; more are made into one."""
+
+LIVE = {
+    "event_id": "VARCHAR", "source": "VARCHAR", "source_event_id": "VARCHAR", "occurred_at": "TIMESTAMPTZ",
+    "ended_at": "TIMESTAMPTZ", "need_started_at": "TIMESTAMPTZ", "received_at": "TIMESTAMPTZ", "activity": "VARCHAR",
+    "channel": "VARCHAR", "initiator": "VARCHAR", "team": "VARCHAR", "topic": "VARCHAR", "outcome": "VARCHAR",
+    "declared_visibility": "VARCHAR", "account_id": "VARCHAR", "attributes": "VARCHAR", "file_sequence": "BIGINT",
+    "row_number": "BIGINT", "position": "SMALLINT", "tie_order": "BIGINT", "instrument": "VARCHAR", "score": "DOUBLE",
+    "score_0_100": "DOUBLE", "identifier_set": "UBIGINT",
+}  # fmt: skip
+"""An event as read, but for its case keys (`key_NAME`, VARCHAR)."""
+PERSON = {"person_id": "VARCHAR", "person_rule": "VARCHAR", "known_person_id": "VARCHAR"}
+BESIDE = (
+    "file_sequence", "row_number", "position", "tie_order", "need_started_at", "declared_visibility", "instrument",
+    "score", "score_0_100", "identifier_set", "topic",
+)  # fmt: skip
+"""Of a settled event what the state keeps beside the published row, or to look at without it."""
+_STATE: dict[str, dict[str, str]] = {
+    "ids": {"id": "UBIGINT", "sequence": "BIGINT"},
+    "losers": {
+        "event_id": "VARCHAR", "sequence": "BIGINT", "row_number": "BIGINT", "position": "SMALLINT", "outcome": "INTEGER",
+    },
+    "kinds": dict.fromkeys(
+        ("source", "activity", "channel", "initiator", "team", "declared_visibility", "instrument"), "VARCHAR"
+    ) | {"said": "VARCHAR", "events": "BIGINT"},
+    "personas": {
+        "identifier_set": "UBIGINT", "persona": "VARCHAR", "last_seen": "TIMESTAMPTZ", "sequence": "BIGINT",
+    },
+    "dropped": {"event_id": "VARCHAR", "generation": "BIGINT"},
+    "reopened": {"person": "UBIGINT", "generation": "BIGINT"},
+    "persons": {"person": "UBIGINT", "deadline": "BIGINT", "persona": "VARCHAR", "generation": "BIGINT"},
+    "streams": {
+        "person": "UBIGINT", "journey_type": "VARCHAR", "low": "UBIGINT", "high": "UBIGINT", "generation": "BIGINT",
+    },
+    "journeys": {
+        "journey_id": "VARCHAR", "person": "UBIGINT", "journey_type": "VARCHAR", "account": "UBIGINT", "cycle": "BIGINT",
+        "part": "BIGINT", "generation": "BIGINT",
+    },
+}  # fmt: skip
+
+
+def columns_of(name: str, case_keys: Iterable[str]) -> dict[str, str]:
+    """The columns of one kind of state, and their DuckDB types."""
+    keys = {f"key_{key}": "VARCHAR" for key in case_keys}
+    if name == "live":
+        return LIVE | keys | PERSON
+    if name == "settled":
+        own = {
+            "event_id": "VARCHAR",
+            "person": "UBIGINT",
+            "person_rule": "VARCHAR",
+            "at": "BIGINT",
+            "deadline": "BIGINT",
+        }
+        return own | {column: LIVE[column] for column in BESIDE} | keys | {"part": "BIGINT", "generation": "BIGINT"}
+    return _STATE[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What tonight goes on from: a version with its state, or nothing (`version` is None).
+
+    `rules` tells one configuration from another; `files` is how many of the ledger's files it was made of, `generation` the
+    number of this night's additions.
+    """
+
+    version: Version | None
+    case_keys: tuple[str, ...]
+    made_of: dict[str, Any]
+    as_of: datetime
+    rules: str
+    files: int = 0
+    generation: int = 1
+    ledger: list[list[Any]] = field(default_factory=list)
+
+    def paths(self, name: str) -> list[Path]:
+        """The files of one kind of state."""
+        return [] if self.version is None else sorted((self.version.state / name).glob("*.parquet"))
+
+    def view(self, connection: duckdb.DuckDBPyConnection, *names: str) -> None:
+        """Views `base_NAME` of kinds of state, empty where there is none; `base_settled` … without what was dropped."""
+        for name in names:
+            columns = columns_of(name, self.case_keys)
+            paths = self.paths(name)
+            listed = ", ".join(literal(str(path)) for path in paths)
+            source = f"read_parquet([{listed}])" if paths else f"(SELECT {_empty(columns)} WHERE false)"
+            by, out = _LEAVES.get(name, ("", ""))
+            valid = (
+                f"WHERE NOT EXISTS (SELECT 1 FROM base_{out} d WHERE d.{by} = s.{by} AND d.generation >= s.generation)"
+                if out
+                else ""
+            )
+            listed_columns = ", ".join(f's."{column}"' for column in columns)
+            connection.execute(
+                f"CREATE OR REPLACE TEMP VIEW base_{name} AS SELECT {listed_columns} FROM {source} s {valid}"
+            )
+
+    def keep(
+        self, connection: duckdb.DuckDBPyConnection, staging: Staging, name: str, query: str, **given: Any
+    ) -> None:
+        """Adds the rows of a query to one kind of state, behind what the version before has of it."""
+        folder = staging.state / name
+        folder.mkdir(exist_ok=True)
+        paths = self.paths(name)
+        if len(paths) >= MOST_FILES:
+            listed = ", ".join(f'"{column}"' for column in columns_of(name, self.case_keys))
+            query = f"SELECT {listed} FROM base_{name} UNION ALL SELECT {listed} FROM ({query})"
+        else:
+            for path in paths:
+                link(path, folder / path.name)
+        self._write(connection, folder, query, given)
+
+    def replace(self, connection: duckdb.DuckDBPyConnection, staging: Staging, name: str, query: str) -> None:
+        """Makes the rows of a query one kind of state, in place of what the version before has of it."""
+        folder = staging.state / name
+        folder.mkdir(exist_ok=True)
+        self._write(connection, folder, query, {})
+
+    def _write(self, connection: duckdb.DuckDBPyConnection, folder: Path, query: str, given: dict[str, Any]) -> None:
+        path = folder / f"{self.generation:06d}.parquet"
+        connection.execute(f"COPY ({query}) TO $path (FORMAT parquet, COMPRESSION zstd)", given | {"path": str(path)})
+
+    def note(self, staging: Staging) -> None:
+        """Says what tonight's state is made of."""
+        said = {
+            "made_of": self.made_of,
+            "rules": self.rules,
+            "ledger": self.ledger,
+            "as_of": self.as_of.isoformat(),
+            "generation": self.generation,
+        }
+        (staging.state / ABOUT).write_text(json.dumps(said), "utf-8")
+
+
+_LEAVES = {
+    "settled": ("event_id", "dropped"),
+    "persons": ("person", "reopened"),
+    "streams": ("person", "reopened"),
+    "journeys": ("person", "reopened"),
+}
+
+
+def _empty(columns: dict[str, str]) -> str:
+    return ", ".join(f'NULL::{type_} AS "{name}"' for name, type_ in columns.items())
+
+
+def rules_fingerprint(project: Project) -> str:
+    """Changes with whatever in the configuration decides about events that were read, and their journeys."""
+    return _fingerprint(
+        {
+            "journeys": {name: file.model_dump(mode="json") for name, file in sorted(project.journeys.items())},
+            "contact_gaps": {name: str(source.contact_gap) for name, source in sorted(project.sources.items())},
+        }
+        | _for_all(project)
+    )
+
+
+def _for_all(project: Project) -> dict[str, Any]:
+    """What decides about all journeys alike; of the rest, `journeys.rules.said_of` tells which kinds of events it is about."""
+    calendar = project.file.calendar
+    return {"calendar": calendar.model_dump(mode="json") if calendar else None, "timezone": project.file.timezone}
+
+
+def _fingerprint(said: dict[str, Any]) -> str:
+    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def software_fingerprint() -> str:
+    """Changes with the code that the state was made by."""
+    rooms = Path(__file__).resolve().parent.parent
+    code = sorted(path for room in ("events", "journeys") for path in (rooms / room).glob("*.py"))
+    return sha256(b"".join(path.read_bytes() for path in code)).hexdigest()[:16]
+
+
+def _digest(file: LedgerFile) -> str:
+    sizes = [path.stat().st_size for path in (file.events, file.links, file.quarantine)]
+    return sha256(f"{file.record.to_json()}{sizes}".encode()).hexdigest()[:24]
+
+
+def open_base(
+    project: Project, lake: Lake, staging: Staging, files: Sequence[LedgerFile], case_keys: Sequence[str]
+) -> Base:
+    """The state to go on from, if the current version has one that fits; `files` are all of the ledger's."""
+    made_of = {
+        "for_all": _fingerprint(_for_all(project) | {"case_keys": list(case_keys)}),
+        "software": software_fingerprint(),
+        "dictionary": dictionary_fingerprint(),
+    }
+    today = [[file.record.sequence, _digest(file)] for file in files]
+    keys, as_of, rules = tuple(case_keys), staging.as_of, rules_fingerprint(project)
+    anew = Base(None, keys, made_of, as_of, rules, ledger=today)
+    version = lake.current()
+    if version is None:
+        return anew
+    try:
+        about = json.loads((version.state / ABOUT).read_text("utf-8"))
+        known, generation = about["ledger"], int(about["generation"])
+        fits = about["made_of"] == made_of and known == today[: len(known)]
+        fits = fits and datetime.fromisoformat(about["as_of"]) <= as_of
+    except (OSError, ValueError, KeyError, TypeError):
+        return anew
+    return Base(version, keys, made_of, as_of, rules, len(known), generation + 1, today) if fits else anew

@@ -1,0 +1,160 @@
+"""Which settled persons are reopened tonight, and their events.
+
+What is settled was left as it is because nothing that was known could change it. A person is reopened, wholly, where
+that is no longer so: an event of theirs became another's or is another row; one comes close to what is settled, or names
+a case that is settled; an account turns up beside another; their persona is another. docs/journeys.md says why these
+are all: nothing else reaches across a silence that is longer than the patience of every rule.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from klantspoor.events.base import BESIDE, LIVE, Base
+from klantspoor.events.kinds import same_kind
+from klantspoor.journeys.rules import KIND_COLUMNS
+from klantspoor.lake import Staging
+from klantspoor.lake.parts import parts
+
+PUBLISHED = [name for name in LIVE if name not in BESIDE] + ["topic", "file_sequence", "row_number"]
+
+
+def reopen(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -> list[int]:
+    """Makes `reopened` (person), `dropped` (event_id, part) and `back`, and gives the numbers of the parts that lose rows.
+
+    Where the configuration says something else of kinds of events than it did, who has such events is reopened too.
+
+    `dropped` are the settled events that leave their parts: those of reopened persons, those that changed hands, and
+    `gone` ones; `back` holds them with the columns of `found`, but for the gone ones.
+
+    Needs what `dedupe`, `persons` and `kinds` have made, `personas` (person, persona), and the views of the base.
+    """
+    _differing(connection, base)
+    _persons(connection, keys)
+    connection.execute(
+        """CREATE TEMP TABLE dropped AS
+           SELECT event_id, part FROM base_settled
+           WHERE person IN (SELECT person FROM reopened) OR event_id IN (SELECT event_id FROM changed)
+              OR event_id IN (SELECT event_id FROM differing)
+              OR event_id IN (SELECT event_id FROM gone)"""
+    )
+    hit = [int(part) for (part,) in connection.execute("SELECT DISTINCT part FROM dropped ORDER BY ALL").fetchall()]
+    _rows(connection, base, hit, keys)
+    return hit
+
+
+def _differing(connection: duckdb.DuckDBPyConnection, base: Base) -> None:
+    """`differing` (event_id, person): settled events of kinds that the configuration says something else of than it did."""
+    connection.execute("CREATE TEMP TABLE differing (event_id VARCHAR, person UBIGINT)")
+    columns = ", ".join(f"b.{name}" for name in KIND_COLUMNS)
+    connection.execute(
+        f"""CREATE TEMP TABLE other_kinds AS
+            SELECT {columns} FROM base_kinds b JOIN seen_kinds k ON {same_kind("b")} WHERE b.said <> k.said"""
+    )
+    [(some,)] = connection.execute("SELECT count(*) FROM other_kinds").fetchall()
+    if some and base.version is not None:
+        kind = same_kind("e", beside={"declared_visibility": "s", "instrument": "s"})
+        connection.execute(
+            f"""INSERT INTO differing
+                SELECT s.event_id, s.person FROM base_settled s
+                JOIN read_parquet($paths, hive_partitioning = false) e USING (event_id) JOIN other_kinds k ON {kind}""",
+            {"paths": base.version.glob("events")},
+        )
+
+
+def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
+    """`reopened`: the persons, each once; only such as have anything settled."""
+    cases = "".join(f', "key_{name}"' for name in keys)
+    connection.execute(
+        f"""CREATE TEMP TABLE mapped AS
+            SELECT ('0x' || w.person_id)::UBIGINT AS person, epoch_us(w.occurred_at) AS "at", w.kind,
+                   ('0x' || w.account_id)::UBIGINT AS account{cases}
+            FROM winners w JOIN seen_kinds k USING (kind)
+            WHERE w.person_id IS NOT NULL AND k.is_mapped
+              AND ('0x' || w.person_id)::UBIGINT IN (SELECT person FROM base_persons)"""
+    )
+    connection.execute(
+        """CREATE TEMP TABLE settled_persons AS
+           SELECT person, max(deadline) AS deadline, arg_max(persona, generation) AS persona
+           FROM (SELECT person, deadline, coalesce(persona, '') AS persona, generation FROM base_persons) GROUP BY person"""
+    )
+    reasons = [
+        "SELECT was AS person FROM changed UNION ALL SELECT person FROM changed",
+        "SELECT s.person FROM base_settled s SEMI JOIN gone USING (event_id)",
+        "SELECT person FROM differing",
+        """SELECT m.person FROM (SELECT person, min("at") AS first FROM mapped GROUP BY person) m
+           JOIN settled_persons p USING (person) WHERE m.first <= p.deadline""",
+        """SELECT p.person FROM settled_persons p LEFT JOIN personas n USING (person)
+           WHERE coalesce(n.persona, '') <> p.persona""",
+        _STREAMS,
+        *(_CASES.format(key=f"key_{name}") for name in keys),
+    ]
+    connection.execute(
+        f"""CREATE TEMP TABLE reopened AS
+            SELECT DISTINCT person FROM ({" UNION ALL ".join(f"({reason})" for reason in reasons)}) WHERE person IS NOT NULL"""
+    )
+
+
+_STREAMS = """
+    WITH before AS (
+        SELECT person, journey_type, min(nullif(low, 0)) AS low, max(nullif(high, 0)) AS high
+        FROM base_streams GROUP BY ALL),
+    tonight AS (
+        SELECT m.person, r.journey_type, min(m.account) AS low, max(m.account) AS high
+        FROM mapped m JOIN stream_kinds r USING (kind) WHERE m.account IS NOT NULL GROUP BY ALL)
+    SELECT b.person FROM before b JOIN tonight n USING (person, journey_type)
+    WHERE b.low IS NOT DISTINCT FROM b.high AND least(b.low, n.low) <> greatest(b.high, n.high)"""
+"""Persons who had no two accounts in what is settled of a journey type, and have now: one stream becomes several."""
+_CASES = """
+    SELECT m.person FROM (SELECT DISTINCT person, "{key}" FROM mapped WHERE "{key}" IS NOT NULL) m
+    JOIN base_settled s ON s.person = m.person AND s."{key}" = m."{key}" WHERE s.deadline IS NOT NULL"""
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, base: Base, hit: list[int], keys: list[str]) -> None:
+    """`leaving` (dropped events with the columns of `found`) and `back`, from the published parts and what lies beside them."""
+    columns = [*LIVE, *(f"key_{name}" for name in keys)]
+    if hit and base.version is not None:
+        folder = base.version.root / "events"
+        known = parts(folder)
+        paths = [str(folder / known[number]) for number in hit]
+        beside = [name for name in BESIDE if name not in PUBLISHED]
+        listed = ", ".join(
+            f's."{name}"' if name in beside or name.startswith("key_") else f'e."{name}"' for name in columns
+        )
+        connection.execute(
+            f"""CREATE TEMP TABLE leaving AS
+                SELECT {listed}, e.person_id AS was_person_id, e.person_rule AS was_rule, e.known_person_id
+                FROM read_parquet($paths, hive_partitioning = false) e JOIN base_settled s USING (event_id)
+                SEMI JOIN dropped d ON d.event_id = e.event_id""",
+            {"paths": paths},
+        )
+    else:
+        listed = ", ".join(f'"{name}"' for name in columns)
+        connection.execute(
+            f"""CREATE TEMP TABLE leaving AS SELECT {listed}, was_person_id, person_rule AS was_rule, known_person_id
+                FROM winners WHERE false"""
+        )
+    connection.execute(
+        """CREATE TEMP TABLE back AS
+           SELECT l.* EXCLUDE (was_rule), false AS is_new,
+                  CASE WHEN c.event_id IS NULL THEN l.was_person_id ELSE c.person_id END AS person_id,
+                  CASE WHEN c.event_id IS NULL THEN l.was_rule ELSE c.person_rule END AS person_rule
+           FROM leaving l ANTI JOIN gone USING (event_id) LEFT JOIN changed c ON c.event_id = l.event_id"""
+    )
+
+
+def take_back(connection: duckdb.DuckDBPyConnection) -> None:
+    """Puts the events that came back among the live ones: `winners` holds all that is not settled from here on."""
+    connection.execute(
+        f"INSERT INTO winners BY NAME SELECT b.*, k.kind FROM back b JOIN seen_kinds k ON {same_kind('b')}"
+    )
+
+
+def remember(connection: duckdb.DuckDBPyConnection, base: Base, staging: Staging) -> None:
+    """Notes what of the settled state counts no more."""
+    base.keep(
+        connection, staging, "dropped", f"SELECT event_id, {base.generation - 1}::BIGINT AS generation FROM dropped"
+    )
+    base.keep(
+        connection, staging, "reopened", f"SELECT person, {base.generation - 1}::BIGINT AS generation FROM reopened"
+    )
