@@ -81,8 +81,10 @@ def _beyond_empty(done: dict[int, Ran]) -> str:
             most = sorted(ran[name][0].told["parts"], key=lambda part: _part(empty, part) - _part(ran[name], part))
             where = ", ".join(f"{part} {_part(ran[name], part) - _part(empty, part):.1f}" for part in most[:5])
             beyond = _all(ran[name]) - _all(empty)
-            rows.append([f"{name}, {years} y", f"{beyond:.1f}", f"{beyond / _all(ran['full']):.3f}", where])
-    return _table(["beyond an empty night", "CPU s", "/ full run", "of which most"], rows)
+            full = _all(ran["full"])
+            whole = f"{_all(ran[name]) / full:.3f}"
+            rows.append([f"{name}, {years} y", f"{beyond:.1f}", f"{beyond / full:.3f}", whole, where])
+    return _table(["beyond an empty night", "CPU s", "/ full run", "whole night / full run", "of which most"], rows)
 
 
 def _part(runs: list[Run], part: str) -> float:

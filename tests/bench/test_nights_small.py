@@ -164,5 +164,5 @@ def test_the_report_says_what_a_night_costs_beyond_an_empty_one() -> None:
 
     done = {1: {"full": runs(90, 100, 120), "empty": runs(10), "normal": runs(17)}}
     text = report(done, {1: {"rows": 1000}}, "make bench-nights")
-    assert "| normal, 1 y | 7.0 | 0.070 | events 7.0, start 0.0 |" in text
+    assert "| normal, 1 y | 7.0 | 0.070 | 0.170 | events 7.0, start 0.0 |" in text
     assert "| all | 100.0 | 10.0 | 17.0 |" in text
