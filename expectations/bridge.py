@@ -41,7 +41,7 @@ def judge(staging: Staging, table: Table, rules: Sequence[Rule], limit: int) -> 
 def run_expectations(staging: Staging, table: Table, rules: Sequence[Rule], limit: int) -> list[Verdict]:
     """Judge with Great Expectations; a rule whose query reads a table of more than `limit` rows runs as a query."""
     batches = _batches()
-    with staging.connect() as connection:
+    with staging.connect_to_judge() as connection:
         verdicts = _judge_columns(connection, batches, table, [rule for rule in rules if rule.kind != "rows"])
         for rule in rules:
             if rule.kind == "rows":

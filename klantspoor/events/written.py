@@ -163,4 +163,5 @@ def note_base(base: Base, staging: Staging, *, settles: bool) -> None:
         "settles": settles,
         "made_of": base.made_of,
     }
+    staging.set_generation(base.generation if base.version else 0)
     (staging.work("canonical") / "base.json").write_text(json.dumps(said), "utf-8")

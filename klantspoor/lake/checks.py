@@ -18,6 +18,10 @@ from klantspoor.lake.staging import Staging
 __all__ = ["Rule", "Verdict", "run_queries", "table_rules"]
 
 
+ONCE = ("events", "journeys")
+"""Tables whose key is looked for in all their rows; those of others follow from them."""
+
+
 def run_queries(staging: Staging, table: Table, rules: Sequence[Rule]) -> list[Verdict]:
     """Judge the rules of one staged table; the verdicts are in the order of the rules.
 
@@ -25,7 +29,7 @@ def run_queries(staging: Staging, table: Table, rules: Sequence[Rule]) -> list[V
         LakeError: where this run has not staged the table, or one that a rule needs.
     """
     require(staging, table, rules)
-    with staging.connect() as connection:
+    with staging.connect_to_judge() as connection:
         judged = judge_columns(connection, table, [rule for rule in rules if rule.kind != "rows"])
         judged |= {rule.name: judge_rows(connection, rule) for rule in rules if rule.kind == "rows"}
     return [judged[rule.name] for rule in rules]
@@ -88,7 +92,8 @@ def violation(rule: Rule, type_: str) -> str:
 
 def _judge_unique(connection: duckdb.DuckDBPyConnection, rule: Rule) -> Verdict:
     columns = ", ".join(map(quoted, rule.columns))
-    table = quoted(rule.table)
+    # What is settled was judged when it was written; that nothing of it was written again, all of the table shows.
+    table = quoted(f"whole_{rule.table}" if rule.table in ONCE else rule.table)
     # A hash is cheaper to count than the texts; only where two are equal is it looked at exactly.
     # A null in a key of several has a meaning ("all months together") and is compared like a value; in a key of one it
     # is the matter of `not_null`.

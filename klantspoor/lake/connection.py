@@ -6,6 +6,7 @@ Views show exactly the dictionary's columns; the folder names (`month=YYYY-MM`) 
 from __future__ import annotations
 
 import glob
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -29,10 +30,20 @@ def table_glob(folder: Path) -> str:
     return f"{glob.escape(str(folder))}/**/*.parquet"
 
 
-def create_view(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path) -> None:
+def create_view(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path, name: str | None = None) -> None:
     """A view called after the table with the columns its files hold: no others than the dictionary's are written."""
     source = f"read_parquet({literal(table_glob(folder))}, hive_partitioning = false)"
-    connection.execute(f"CREATE OR REPLACE VIEW {quoted(table.name)} AS SELECT * FROM {source}")
+    connection.execute(f"CREATE OR REPLACE VIEW {quoted(name or table.name)} AS SELECT * FROM {source}")
+
+
+def show_files(connection: duckdb.DuckDBPyConnection, table: str, paths: Sequence[Path]) -> None:
+    """Makes the view of a table one of some of its files; without any it is the view as it was, without rows."""
+    if paths:
+        listed = ", ".join(literal(str(path)) for path in paths)
+        source = f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
+    else:
+        source = f"SELECT * FROM {quoted('whole_' + table)} WHERE false"
+    connection.execute(f"CREATE OR REPLACE VIEW {quoted(table)} AS {source}")
 
 
 def view_columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:

@@ -134,7 +134,7 @@ def _journeys() -> list[Rule]:
             "journey_id",
             "the cycle before it exists (R5)",
             """SELECT j.journey_id, p.journey_id IS NOT NULL AS holds FROM journeys AS j
-            LEFT JOIN (SELECT journey_id FROM journeys) AS p ON p.journey_id = j.previous_journey_id
+            LEFT JOIN (SELECT journey_id FROM whole_journeys) AS p ON p.journey_id = j.previous_journey_id
             WHERE j.previous_journey_id IS NOT NULL""",
         ),
     ]

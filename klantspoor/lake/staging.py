@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from klantspoor.dictionary import TABLES, Table
 from klantspoor.errors import LakeError, did_you_mean
-from klantspoor.lake.connection import create_view, limited, table_glob
+from klantspoor.lake.connection import create_view, limited, show_files, table_glob
 from klantspoor.lake.lock import Lock
+from klantspoor.lake.names import fresh
 from klantspoor.lake.writer import TableWriter
 
 EXTRAS = ("models", "pages")
@@ -136,6 +137,31 @@ class Staging:
         for name, table in TABLES.items():
             if self.has(name):
                 create_view(connection, table, self.folder(name))
+        return connection
+
+    @property
+    def generation(self) -> int:
+        """The number of tonight's settled parts, as `names.A_GENERATION` counts; 0 where nothing was taken over."""
+        try:
+            return int((self.root / "generation").read_text("utf-8"))
+        except FileNotFoundError:
+            return 0
+
+    def set_generation(self, number: int) -> None:
+        """Note that settled parts of lower generations were judged on earlier nights."""
+        (self.root / "generation").write_text(f"{number}\n", "utf-8")
+
+    def connect_to_judge(self, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+        """As `connect`, with the rows written tonight alone; the whole table is the view `whole_TABLE`.
+
+        Of journeys and events of which any row was written tonight, all rows were: rules that compare tables hold or fail
+        among them as among all.
+        """
+        connection = self.connect(threads)
+        for name, table in TABLES.items():
+            if self.has(name):
+                create_view(connection, table, self.folder(name), f"whole_{name}")
+                show_files(connection, name, fresh(self.folder(name), self.generation))
         return connection
 
 

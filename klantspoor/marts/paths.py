@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from klantspoor.dictionary import COLUMNS
 from klantspoor.errors import LakeError
 from klantspoor.lake.months import local_months
 from klantspoor.lake.staging import Staging
-from klantspoor.marts.cube import Ints, arranged
+from klantspoor.marts import segments
+from klantspoor.marts.cube import Ints
+from klantspoor.marts.segments import TABLES, Segment, as_numbers, joined, keep, kept, person_key, show
 from klantspoor.project.model import Project
 
 UNKNOWN = "unknown"
@@ -36,7 +39,6 @@ Column = npt.NDArray[Any]
 """Whole numbers (codes, places, seconds) or flags."""
 _BLOCK = 1_000_000
 """Rows of the longest table that are in memory at a time."""
-_MADE_FROM = ("journeys", "touchpoints", "phase_visits", "waits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +65,53 @@ class Paths:
 def load(project: Project, staging: Staging) -> Paths:
     """The narrow columns of this night's staged journeys: made now, or found as made from the very same files."""
     zone = project.file.timezone
-    this_month = int(_months(pa.array([staging.as_of], pa.timestamp("us", tz="UTC")), zone)[0])
+    this_month = month_number(staging.as_of, zone)
     folder = staging.work("marts") / f"paths-{_fingerprint(staging, zone)}"
     if not folder.exists():
         for old in staging.work("marts").glob("paths-*"):
             shutil.rmtree(old)
         aside = folder.with_name(f"making-{uuid4().hex[:8]}")
         aside.mkdir(parents=True)
-        _make(staging, zone, this_month, aside)
+        _write(_of_tonight(staging, zone, this_month), aside)
         aside.rename(folder)
     names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
     return Paths(folder, names, this_month)
+
+
+def _of_tonight(staging: Staging, zone: str, this_month: int) -> Segment:
+    """The columns of all staged journeys: of what was settled before tonight they are kept, and not made anew."""
+    known = kept(staging, [Path(__file__), Path(segments.__file__)], zone)
+    made = []
+    for settled in (True, False) if known.generation is not None else (False,):
+        files = known.files(staging, settled=settled)
+        with staging.connect() as con:
+            show(con, files, staging)
+            segment = _segment(con, zone, this_month)
+        if settled:
+            keep(staging, known, segment if files["journeys"] else None)
+        made.append(segment)
+    return joined([*known.segments, *made])
+
+
+def make(con: duckdb.DuckDBPyConnection, zone: str, this_month: int, folder: Path) -> Paths:
+    """The narrow columns of the journeys that `con` holds, written into `folder`.
+
+    Leaves in `con` the table `numbered` (journey_id, journey): which journey has which number.
+
+    Args:
+        con: has the tables or views journeys, touchpoints, phase_visits and waits, whole journeys only.
+        zone: the time zone of months.
+        this_month: the number of the month that open waits and stays are told in.
+        folder: an empty folder.
+    """
+    segment = _segment(con, zone, this_month)
+    _write(segment, folder)
+    return Paths(folder, segment.names, this_month)
+
+
+def month_number(instant: datetime, zone: str) -> int:
+    """The local month of an aware instant as a number: years times twelve, plus the month from 0."""
+    return int(_months(pa.array([instant], pa.timestamp("us", tz="UTC")), zone)[0])
 
 
 def month_name(month: int) -> str:
@@ -83,23 +121,27 @@ def month_name(month: int) -> str:
 
 def _fingerprint(staging: Staging, zone: str) -> str:
     """Changes whenever a table that the columns are made from is written again."""
-    files = sorted(path for table in _MADE_FROM for path in staging.folder(table).rglob("*.parquet"))
+    files = sorted(path for table in TABLES for path in staging.folder(table).rglob("*.parquet"))
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return sha256(repr((stats, zone, staging.as_of)).encode()).hexdigest()[:16]
 
 
-def _make(staging: Staging, zone: str, this_month: int, folder: Path) -> None:
-    with staging.connect() as con:
-        kinds = {kind: _enum(con, kind) for kind in ("activity", "channel", "phase", "journey_type", "persona")}
-        journeys = _journeys(con)
-        visits, first_visit = _visits(con, zone, this_month, journeys["is_open"])
-        steps, first_step = _steps(con, zone, first_visit)
-        stretches = _stretches(con, first_step, len(steps["journey"]))
+def _segment(con: duckdb.DuckDBPyConnection, zone: str, this_month: int) -> Segment:
+    names = {kind: _enum(con, kind) for kind in ("activity", "channel", "phase", "journey_type", "persona")}
+    journeys = _journeys(con)
+    visits, first_visit = _visits(con, zone, this_month, journeys["is_open"])
+    steps, first_step = _steps(con, zone, first_visit)
+    stretches = _stretches(con, first_step, len(steps["journey"]))
     _add_waits(steps, stretches, this_month)
-    for name, columns in (("journeys", journeys), ("visits", visits), ("steps", steps), ("stretches", stretches)):
-        for column, values in columns.items():
-            np.save(folder / f"{name}.{column}.npy", values, allow_pickle=False)
-    (folder / "names.json").write_text(json.dumps(kinds), encoding="utf-8")
+    return Segment(names, {"journeys": journeys, "visits": visits, "steps": steps, "stretches": stretches})
+
+
+def _write(segment: Segment, folder: Path) -> None:
+    for table, columns in segment.columns.items():
+        for name, values in columns.items():
+            shown = as_numbers(values) if name == "person" else values
+            np.save(folder / f"{table}.{name}.npy", shown, allow_pickle=False)
+    (folder / "names.json").write_text(json.dumps(segment.names), encoding="utf-8")
 
 
 def _enum(con: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
@@ -134,15 +176,13 @@ def _journeys(con: duckdb.DuckDBPyConnection) -> dict[str, Column]:
     Leaves the table `numbered` (journey_id, journey) in the connection, for joins.
     """
     data = con.sql(f"""
-        SELECT journey_id, person_id, journey_type::journey_type_code AS journey_type,
+        SELECT journey_id, {person_key("person_id")} AS person, journey_type::journey_type_code AS journey_type,
             coalesce(persona, '{UNKNOWN}')::persona_code AS persona, status = 'open' AS is_open,
             outcome <> 'achieved' AND (status = 'abandoned' OR outcome = 'failed') AS is_lost
         FROM journeys WHERE NOT is_mystery_guest
     """).to_arrow_table()
-    person = _column(
-        data.append_column("person", data.column("person_id").combine_chunks().dictionary_encode()), "person", np.int32
-    )
-    by_person = arranged(person, len(person))
+    person = data.column("person").to_numpy()
+    by_person = np.argsort(person, kind="stable")
     data, person = data.take(pa.array(by_person)), person[by_person]
     con.register(
         "numbered_rows",

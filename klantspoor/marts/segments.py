@@ -1,0 +1,247 @@
+"""Segments of narrow columns: the settled journeys' are kept from night to night, only the live ones' are made anew.
+
+A segment holds whole journeys: four tables (`journeys`, `visits`, `steps`, `stretches`) as columns of numbers that refer to
+each other by place, and the texts that codes stand for. What a column means is in `klantspoor.marts.paths`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from klantspoor.lake.connection import literal, quoted
+from klantspoor.lake.parts import A_GENERATION, parts
+from klantspoor.lake.staging import Staging
+from klantspoor.lake.writer import link
+from klantspoor.marts.cube import Ints, arranged
+
+Column = npt.NDArray[Any]
+TABLES = ("journeys", "touchpoints", "phase_visits", "waits")
+MOST_SEGMENTS = 12
+"""Segments that are kept beside each other; more are made into one."""
+_CODED = {
+    "journeys": {"journey_type": "journey_type", "persona": "persona"},
+    "visits": {"phase": "phase"},
+    "steps": {"activity": "activity", "channel": "channel", "known": "phase"},
+    "stretches": {},
+}
+_ABOUT = "about.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """`names` gives the texts of codes by kind, `columns` the columns by table.
+
+    Journeys are in order of their person (`person`, 64 bits of the id), visits and steps in order of their journeys.
+    """
+
+    names: dict[str, list[str]]
+    columns: dict[str, dict[str, Column]]
+
+    def save(self, folder: Path, number: int) -> None:
+        """Keeps it in a folder, under its number."""
+        for table, columns in self.columns.items():
+            for name, values in columns.items():
+                np.save(folder / f"{number:06d}.{table}.{name}.npy", values, allow_pickle=False)
+        (folder / f"{number:06d}.names.json").write_text(json.dumps(self.names), "utf-8")
+
+
+def read(folder: Path, number: int) -> Segment:
+    """The segment that `save` kept under this number; mapped, not read."""
+    columns: dict[str, dict[str, Column]] = {}
+    for path in sorted(folder.glob(f"{number:06d}.*.npy")):
+        _, table, name, _ = path.name.split(".")
+        columns.setdefault(table, {})[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return Segment(json.loads((folder / f"{number:06d}.names.json").read_text("utf-8")), columns)
+
+
+def without(segment: Segment, persons: npt.NDArray[np.uint64]) -> Segment:
+    """The segment without the journeys of some persons."""
+    gone = np.isin(segment.columns["journeys"]["person"], persons)
+    if not gone.any():
+        return segment
+    stays = {"journeys": ~gone}
+    for table in ("visits", "steps"):
+        stays[table] = stays["journeys"][segment.columns[table]["journey"]]
+    stays["stretches"] = stays["steps"][segment.columns["stretches"]["step"]]
+    left = {
+        table: {name: values[stays[table]] for name, values in columns.items()}
+        for table, columns in segment.columns.items()
+    }
+    place = {table: np.cumsum(kept, dtype=np.int64) - 1 for table, kept in stays.items()}
+    return Segment(segment.names, _referring(left, place["journeys"], place["visits"], place["steps"]))
+
+
+def _referring(
+    columns: dict[str, dict[str, Column]], journey: Ints, visit: Ints, step: Ints
+) -> dict[str, dict[str, Column]]:
+    """Columns whose references are by new places, given by the old ones."""
+    changed = {table: dict(values) for table, values in columns.items()}
+    for table in ("visits", "steps"):
+        changed[table]["journey"] = journey[columns[table]["journey"]].astype(np.int32)
+    changed["stretches"]["step"] = step[columns["stretches"]["step"]].astype(np.int32)
+    old = columns["steps"]["visit"]
+    changed["steps"]["visit"] = np.where(old >= 0, np.append(visit, -1)[old], -1).astype(np.int32)
+    return changed
+
+
+def joined(segments: Sequence[Segment]) -> Segment:
+    """Several segments as one."""
+    if len(segments) == 1:
+        return segments[0]
+    names = {kind: sorted({name for segment in segments for name in segment.names[kind]}) for kind in segments[0].names}
+    recoded = [_recoded(segment, names) for segment in segments]
+    before = dict.fromkeys(recoded[0], 0)
+    parts_: list[dict[str, dict[str, Column]]] = []
+    for columns in recoded:
+        size = {table: len(next(iter(values.values()))) for table, values in columns.items()}
+        offset = [np.arange(size[table], dtype=np.int64) + before[table] for table in ("journeys", "visits", "steps")]
+        parts_.append(_referring(columns, *offset))
+        before = {table: before[table] + size[table] for table in before}
+    together = {
+        table: {name: np.concatenate([part[table][name] for part in parts_]) for name in values}
+        for table, values in parts_[0].items()
+    }
+    return Segment(names, _by_person(together))
+
+
+def _recoded(segment: Segment, names: dict[str, list[str]]) -> dict[str, dict[str, Column]]:
+    code = {kind: {name: place for place, name in enumerate(listed)} for kind, listed in names.items()}
+    columns = {table: dict(values) for table, values in segment.columns.items()}
+    for table, coded in _CODED.items():
+        for name, kind in coded.items():
+            new = np.array([code[kind][text] for text in segment.names[kind]] + [-1], dtype=np.int32)
+            columns[table][name] = new[columns[table][name]]
+    return columns
+
+
+def _by_person(columns: dict[str, dict[str, Column]]) -> dict[str, dict[str, Column]]:
+    """The same rows with the journeys in order of their person, visits and steps in order of the journeys."""
+    order: dict[str, Ints] = {"journeys": np.argsort(columns["journeys"]["person"], kind="stable")}
+    place = {"journeys": _places(order["journeys"])}
+    for table in ("visits", "steps"):
+        journey = place["journeys"][columns[table]["journey"]].astype(np.int32)
+        order[table] = arranged(journey, len(place["journeys"]))
+        place[table] = _places(order[table])
+    moved = _referring(columns, place["journeys"], place["visits"], place["steps"])
+    for table, by in order.items():
+        moved[table] = {name: values[by] for name, values in moved[table].items()}
+    return moved
+
+
+def _places(order: Ints) -> Ints:
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return place
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of earlier nights for tonight: segments, and which of the staged files they do not hold.
+
+    `generation` is tonight's number; None where nothing is kept, and all files are made into columns together.
+    """
+
+    generation: int | None
+    segments: list[Segment]
+    numbers: list[int]
+    folder: Path | None
+
+    def files(self, staging: Staging, *, settled: bool) -> dict[str, list[Path]]:
+        """The staged files to be made into columns tonight: those settled tonight, or the live ones."""
+        found = {}
+        for table in TABLES:
+            folder = staging.folder(table)
+            known = parts(folder)
+            if settled:
+                found[table] = [folder / path for number, path in known.items() if self._is_new(number)]
+            else:
+                ripe = {folder / path for path in known.values()} if self.generation is not None else set()
+                found[table] = [path for path in sorted(folder.rglob("*.parquet")) if path not in ripe]
+        return found
+
+    def _is_new(self, number: int) -> bool:
+        return not self.numbers or number >= (self.generation or 0) * A_GENERATION
+
+
+def kept(staging: Staging, code: Iterable[Path], zone: str) -> Kept:
+    """What the version that tonight goes on from keeps, if it was made by the same code; without the reopened persons."""
+    try:
+        base = json.loads((staging.work("canonical") / "base.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return Kept(None, [], [], None)
+    about = {"code": sha256(b"".join(path.read_bytes() for path in code)).hexdigest(), "zone": zone}
+    target = staging.state / "paths"
+    target.mkdir(exist_ok=True)
+    (target / _ABOUT).write_text(json.dumps(about), "utf-8")
+    generation = int(base["generation"])
+    folder = Path(base["version"]) / "state" / "paths" if base["version"] else None
+    try:
+        is_same = folder is not None and json.loads((folder / _ABOUT).read_text("utf-8")) == about
+    except (OSError, ValueError):
+        is_same = False
+    if folder is None or not is_same:
+        return Kept(generation, [], [], None)
+    numbers = sorted(int(path.name[:6]) for path in folder.glob("*.names.json"))
+    reopened = _reopened(staging)
+    segments = [
+        without(read(folder, number), reopened[reopened["generation"] >= number]["person"]) for number in numbers
+    ]
+    return Kept(generation, segments, numbers, folder)
+
+
+def _reopened(staging: Staging) -> Any:
+    """(person, generation) of all persons who were ever reopened, as a structured array."""
+    rows = literal(str(staging.state / "reopened" / "*.parquet"))
+    with duckdb.connect() as con:
+        found = con.execute(f"SELECT person, generation FROM read_parquet({rows})").fetchnumpy()
+    reopened = np.empty(len(found["person"]), dtype=[("person", np.uint64), ("generation", np.int64)])
+    reopened["person"], reopened["generation"] = found["person"], found["generation"]
+    return reopened
+
+
+def keep(staging: Staging, known: Kept, fresh: Segment | None) -> None:
+    """Keeps the settled journeys' columns for the nights to come: those known, and what was settled tonight."""
+    if known.generation is None:
+        return
+    target = staging.state / "paths"
+    if len(known.numbers) >= MOST_SEGMENTS:
+        joined([*known.segments, *([fresh] if fresh else [])]).save(target, known.generation)
+        return
+    if known.folder is not None:
+        for path in known.folder.glob("[0-9]*"):
+            link(path, target / path.name)
+    if fresh is not None:
+        fresh.save(target, known.generation)
+
+
+def show(con: duckdb.DuckDBPyConnection, files: dict[str, list[Path]], staging: Staging) -> None:
+    """Views of some of the staged files of each table, empty where there are none."""
+    for table, paths in files.items():
+        some = paths or sorted(staging.folder(table).rglob("*.parquet"))[:1]
+        listed = ", ".join(literal(str(path)) for path in some)
+        where = "" if paths else " WHERE false"
+        con.execute(
+            f"CREATE OR REPLACE VIEW {quoted(table)} AS SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
+            f"{where}"
+        )
+
+
+def person_key(column: str) -> str:
+    """SQL: 64 bits of a person's id; of ids that are no hexadecimal number, a hash."""
+    return f"coalesce(TRY_CAST(('0x' || {column}) AS UBIGINT), hash({column}))"
+
+
+def as_numbers(person: npt.NDArray[np.uint64]) -> Column:
+    """(n) Persons as numbers from 0, in order; the rows of one lie together."""
+    fresh = np.ones(len(person), dtype=bool)
+    fresh[1:] = person[1:] != person[:-1]
+    return (np.cumsum(fresh) - 1).astype(np.int32)
