@@ -74,17 +74,26 @@ def _by_night(ran: Ran) -> str:
 
 
 def _beyond_empty(done: dict[int, Ran]) -> str:
+    """What the nights cost beyond an empty one: of the full run of their years, and of the same night after the fewest."""
     rows = []
+    first = done[min(done)]
     for years, ran in done.items():
-        empty = ran["empty"]
+        empty, full = ran["empty"], _all(ran["full"])
         for name in (name for name in ran if name not in ("full", "empty")):
             most = sorted(ran[name][0].told["parts"], key=lambda part: _part(empty, part) - _part(ran[name], part))
             where = ", ".join(f"{part} {_part(ran[name], part) - _part(empty, part):.1f}" for part in most[:5])
-            beyond = _all(ran[name]) - _all(empty)
-            full = _all(ran["full"])
-            whole = f"{_all(ran[name]) / full:.3f}"
-            rows.append([f"{name}, {years} y", f"{beyond:.1f}", f"{beyond / full:.3f}", whole, where])
-    return _table(["beyond an empty night", "CPU s", "/ full run", "whole night / full run", "of which most"], rows)
+            beyond, of_first = _all(ran[name]) - _all(empty), _all(first[name]) - _all(first["empty"])
+            shares = (beyond / full, _all(ran[name]) / full, beyond / of_first if of_first > 0 else float("nan"))
+            rows.append([f"{name}, {years} y", f"{beyond:.1f}", *(f"{share:.3f}" for share in shares), where])
+    header = [
+        "beyond an empty night",
+        "CPU s",
+        "/ full run",
+        "whole night / full run",
+        f"/ after {min(done)} y",
+        "of which most",
+    ]
+    return _table(header, rows)
 
 
 def _part(runs: list[Run], part: str) -> float:
