@@ -9,7 +9,7 @@ export KLANTSPOOR_PROJECT ?= $(CURDIR)/demo
 CUSTOMERS ?= 2000
 DAYS ?= 180
 
-.PHONY: setup run test check format lock bench bench-identity ui clean docs soak
+.PHONY: setup run test check format lock bench bench-identity bench-nights ui clean docs soak
 
 setup: $(READY)
 
@@ -47,6 +47,9 @@ bench: $(READY)
 
 bench-identity: $(READY)
 	@$(BIN)/python -m bench.identity $(ARGS)
+
+bench-nights: $(READY)
+	@$(BIN)/python -m bench.nights $(ARGS)
 
 ui: $(READY)
 	@mkdir -p .dagster && cp dagster.yaml .dagster/

@@ -119,23 +119,39 @@ def _event_ids(rng: np.random.Generator, count: int) -> pa.Array:
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(raw))
 
 
-def _journeys(
-    rng: np.random.Generator, story: Story, kind: npt.NDArray[np.int32]
-) -> dict[str, npt.NDArray[np.generic]]:
-    """The events of one story's journeys of a block's persons, in columns."""
-    per_person = rng.poisson(story.per_person, _PERSONS_A_BLOCK)
-    index = np.repeat(np.arange(_PERSONS_A_BLOCK, dtype=np.int64), per_person)
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """n journeys of one story, with the m steps that each might hold: whose, which steps happen, when, and for how long."""
+
+    index: Ints
+    happens: npt.NDArray[np.bool_]
+    at: Ints
+    lasts: Ints
+
+
+def draw(rng: np.random.Generator, story: Story, persons: int, per_person: float, begin: int, end: int) -> Drawn:
+    """Journeys that `persons` people begin between two instants (µs since 1970 UTC), `per_person` each on average."""
+    index = np.repeat(np.arange(persons, dtype=np.int64), rng.poisson(per_person, persons))
     journeys, steps = len(index), len(story.steps)
     happens = rng.random((journeys, steps)) < np.array([step.share for step in story.steps])
     delay = np.array([step.delay for step in story.steps]) * _HOUR
     later = np.where(happens, delay * rng.lognormal(0.0, 0.9, (journeys, steps)), 0.0)
     lasts = np.array([step.lasts for step in story.steps]) * _MINUTE * rng.lognormal(0.0, 0.6, (journeys, steps))
-    began = rng.integers(_BEGIN, _END, journeys)
+    began = rng.integers(begin, end, journeys)
     at = began[:, None] + np.cumsum(later + lasts, axis=1).astype(np.int64) - lasts.astype(np.int64)
     # The back office notes whole minutes, which makes ties; the web whole milliseconds, the others whole seconds.
     unit = np.array([{"crm": _MINUTE, "web": 1000}.get(step.source, 1_000_000) for step in story.steps])
     at -= at % unit
-    keep = happens & (at < _END)
+    return Drawn(index, happens, at, lasts.astype(np.int64))
+
+
+def _journeys(
+    rng: np.random.Generator, story: Story, kind: npt.NDArray[np.int32]
+) -> dict[str, npt.NDArray[np.generic]]:
+    """The events of one story's journeys of a block's persons, in columns."""
+    drawn = draw(rng, story, _PERSONS_A_BLOCK, story.per_person, _BEGIN, _END)
+    index, at, journeys = drawn.index, drawn.at, len(drawn.index)
+    keep = drawn.happens & (at < _END)
     row, step = np.nonzero(keep)
     from_crm = np.array([s.source == "crm" for s in story.steps])[step]
     case = mix(rng.integers(1, 2**62, journeys).astype(np.uint64)) | np.uint64(1)
@@ -145,7 +161,7 @@ def _journeys(
     columns: dict[str, npt.NDArray[np.generic]] = {
         "index": index[row],
         "at": at[keep],
-        "until": (at + lasts.astype(np.int64))[keep],
+        "until": (at + drawn.lasts)[keep],
         "kind": kind[step],
         "tie_order": np.where(from_crm, step + 1, 0).astype(np.int64),
         "topic": np.where(rng.random(len(row)) < 0.25, number, -1).astype(np.int32),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from bench.measure import Series
+from bench.measure import Run, Series
 
 _LIBRARIES = ("duckdb", "numpy", "pyarrow", "pandas", "pm4py", "great-expectations")
 _WAYS = {
@@ -46,6 +48,60 @@ def identity(lines: list[list[str]], command: str) -> str:
     """What `bench.identity` measured, a line for each part of the whole run and of a night."""
     header = ["CPU s, median", "whole ledger", "/ SciPy", "a night", "night / whole"]
     return f"{_machine(command)}\n\n{_table(header, lines)}\n"
+
+
+Ran = dict[str, list[Run]]
+
+
+def nights(done: dict[int, Ran], made: dict[int, dict[str, Any]], command: str) -> str:
+    """What `bench.nights` measured: by part, and what a night costs beyond an empty one, as a share of the full run.
+
+    `done` has by years of history the runs of "full", "empty" and the other nights; `made` what their ledgers hold.
+    """
+    texts = [_machine(command)]
+    for years, ran in done.items():
+        held = ", ".join(f"{number:,} {what}" for what, number in made[years].items())
+        texts += [f"{years} year{'s' * (years > 1)} of history: {held}.", _by_night(ran)]
+    return "\n\n".join([*texts, _beyond_empty(done)]) + "\n"
+
+
+def _by_night(ran: Ran) -> str:
+    names = list(dict.fromkeys(part for runs in ran.values() for part in runs[0].told["parts"]))
+    rows = [[part, *(f"{_part(runs, part):.1f}" for runs in ran.values())] for part in names]
+    rows.append(["all", *(f"{_all(runs):.1f}" for runs in ran.values())])
+    rows.append(["peak, MiB", *(f"{max(run.peak_mb for run in runs):.0f}" for runs in ran.values())])
+    return _table(["CPU s, median", *ran], rows)
+
+
+def _beyond_empty(done: dict[int, Ran]) -> str:
+    """What the nights cost beyond an empty one: of the full run of their years, and of the same night after the fewest."""
+    rows = []
+    first = done[min(done)]
+    for years, ran in done.items():
+        empty, full = ran["empty"], _all(ran["full"])
+        for name in (name for name in ran if name not in ("full", "empty")):
+            most = sorted(ran[name][0].told["parts"], key=lambda part: _part(empty, part) - _part(ran[name], part))
+            where = ", ".join(f"{part} {_part(ran[name], part) - _part(empty, part):.1f}" for part in most[:5])
+            beyond, of_first = _all(ran[name]) - _all(empty), _all(first[name]) - _all(first["empty"])
+            shares = (beyond / full, _all(ran[name]) / full, beyond / of_first if of_first > 0 else float("nan"))
+            rows.append([f"{name}, {years} y", f"{beyond:.1f}", *(f"{share:.3f}" for share in shares), where])
+    header = [
+        "beyond an empty night",
+        "CPU s",
+        "/ full run",
+        "whole night / full run",
+        f"/ after {min(done)} y",
+        "of which most",
+    ]
+    return _table(header, rows)
+
+
+def _part(runs: list[Run], part: str) -> float:
+    return statistics.median(float(run.told["parts"].get(part, 0.0)) for run in runs)
+
+
+def _all(runs: list[Run]) -> float:
+    return statistics.median(run.cpu for run in runs)
 
 
 def put(file: Path, text: str, of: str = "measured") -> None:
