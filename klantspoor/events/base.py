@@ -56,12 +56,8 @@ _STATE: dict[str, dict[str, str]] = {
         "identifier_set": "UBIGINT", "persona": "VARCHAR", "last_seen": "TIMESTAMPTZ", "sequence": "BIGINT",
     },
     "dropped": {"event_id": "VARCHAR", "generation": "BIGINT"},
-    "reopened": {"person": "UBIGINT", "generation": "BIGINT"},
+    "reopened": {"person": "UBIGINT", "since": "BIGINT", "generation": "BIGINT"},
     "persons": {"person": "UBIGINT", "deadline": "BIGINT", "persona": "VARCHAR", "generation": "BIGINT"},
-    "journeys": {
-        "journey_id": "VARCHAR", "person": "UBIGINT", "journey_type": "VARCHAR", "account": "UBIGINT", "cycle": "BIGINT",
-        "part": "BIGINT", "generation": "BIGINT",
-    },
 }  # fmt: skip
 
 
@@ -153,13 +149,12 @@ class Base:
             "as_of": self.as_of.isoformat(),
             "generation": self.generation,
         }
-        (staging.state("about") / ABOUT).write_text(json.dumps(said), "utf-8")
+        (staging.state("about", anew=True) / ABOUT).write_text(json.dumps(said), "utf-8")
 
 
 _LEAVES = {
     "settled": ("event_id", "dropped"),
     "persons": ("person", "reopened"),
-    "journeys": ("person", "reopened"),
 }
 
 

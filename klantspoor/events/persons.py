@@ -19,7 +19,7 @@ def attribute(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: lis
     """Makes `found` and `changed`.
 
     `found` holds the live events, those of the base and tonight's, each with its person; `was_person_id` and
-    `known_person_id` are what the base says, `is_new` that it has no such row. `changed` holds settled events (event_id,
+    `known_person_id` are what the base says, `is_new` that it has no such row. `changed` holds settled events (event_id, at,
     was, was_rule, person, person_id, person_rule) whose person or the reason for it is another tonight; persons as
     numbers but for `person_id`.
     """
@@ -37,9 +37,9 @@ def attribute(connection: duckdb.DuckDBPyConnection, staging: Staging, keys: lis
     _by_topic(connection)
     connection.execute(
         """CREATE TEMP TABLE changed AS
-           SELECT event_id, was, was_rule, person_id, ('0x' || person_id)::UBIGINT AS person, person_rule FROM contested
+           SELECT event_id, "at", was, was_rule, person_id, ('0x' || person_id)::UBIGINT AS person, person_rule FROM contested
            WHERE ('0x' || person_id)::UBIGINT IS DISTINCT FROM was OR person_rule IS DISTINCT FROM was_rule
-           UNION ALL SELECT event_id, was, was_rule, person_id, person, person_rule FROM moved"""
+           UNION ALL SELECT event_id, "at", was, was_rule, person_id, person, person_rule FROM moved"""
     )
 
 

@@ -1,31 +1,39 @@
-"""Which settled persons are reopened tonight, and their events.
+"""Which settled persons are reopened tonight, since when, and their events.
 
-What is settled was left as it is because nothing that was known could change it. A person is reopened, wholly, where
-that is no longer so: an event of theirs became another's or is another row; one comes close to what is settled, or names
-a case that is settled; their persona is another; the configuration says something else. docs/journeys.md says why these
-are all: nothing else reaches across a silence that is longer than the patience of every rule.
+What is settled was left as it is because nothing that was known could change it. A person is reopened where that is no
+longer so: an event of theirs became another's or is another row; one comes close to what is settled, or names a case that
+is settled: then from the last cut before it on. Wholly, where their persona is another, or the configuration says
+something else. docs/journeys.md says why these are all: nothing else reaches across a silence that is longer than the
+patience of every rule.
 """
 
 from __future__ import annotations
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
 from klantspoor.events.base import BESIDE, LIVE, Base
 from klantspoor.events.kinds import same_kind
 from klantspoor.journeys.rules import KIND_COLUMNS
+from klantspoor.journeys.segments import changes, starts_of
+from klantspoor.journeys.settled import settled
 from klantspoor.lake import Staging
 from klantspoor.lake.parts import parts
 
+WHOLLY = -(2**62)
+"""Since when a person is reopened of whom nothing stays settled, in microseconds."""
 PUBLISHED = [name for name in LIVE if name not in BESIDE] + ["topic", "file_sequence", "row_number"]
 
 
 def reopen(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -> list[int]:
-    """Makes `reopened` (person), `dropped` (event_id, part) and `back`, and gives the numbers of the parts that lose rows.
+    """Makes `reopened` (person, since), `dropped` (event_id, part) and `back`; gives the numbers of the parts that lose rows.
 
     Where the configuration says something else of kinds of events than it did, who has such events is reopened too.
 
-    `dropped` are the settled events that leave their parts: those of reopened persons, those that changed hands, and
-    `gone` ones; `back` holds them with the columns of `found`, but for the gone ones.
+    `dropped` are the settled events that leave their parts: those of reopened persons since then, those that changed hands,
+    and `gone` ones; `back` holds them with the columns of `found`, but for the gone ones. `remaining` (person, deadline) says
+    what stays settled of who is not reopened wholly.
 
     Needs what `dedupe`, `persons` and `kinds` have made, `personas` (person, persona), and the views of the base.
     """
@@ -33,8 +41,8 @@ def reopen(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -
     _persons(connection, keys)
     connection.execute(
         """CREATE TEMP TABLE dropped AS
-           SELECT event_id, part FROM base_settled
-           WHERE person IN (SELECT person FROM reopened) OR event_id IN (SELECT event_id FROM changed)
+           SELECT s.event_id, s.part FROM base_settled s LEFT JOIN reopened r USING (person)
+           WHERE s.deadline IS NOT NULL AND s."at" >= r.since OR event_id IN (SELECT event_id FROM changed)
               OR event_id IN (SELECT event_id FROM differing)
               OR event_id IN (SELECT event_id FROM gone)"""
     )
@@ -63,7 +71,7 @@ def _differing(connection: duckdb.DuckDBPyConnection, base: Base) -> None:
 
 
 def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
-    """`reopened`: the persons, each once; only such as have anything settled."""
+    """`touched` (person, at): persons with anything settled whom something concerns, and the earliest moment it is about."""
     cases = "".join(f', "key_{name}"' for name in keys)
     connection.execute(
         f"""CREATE TEMP TABLE mapped AS
@@ -78,23 +86,54 @@ def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
            FROM (SELECT person, deadline, coalesce(persona, '') AS persona, generation FROM base_persons) GROUP BY person"""
     )
     reasons = [
-        "SELECT was AS person FROM changed UNION ALL SELECT person FROM changed",
-        "SELECT s.person FROM base_settled s SEMI JOIN gone USING (event_id)",
-        "SELECT person FROM differing",
-        """SELECT m.person FROM (SELECT person, min("at") AS first FROM mapped GROUP BY person) m
+        'SELECT was AS person, "at" FROM changed UNION ALL SELECT person, "at" FROM changed',
+        'SELECT s.person, s."at" FROM base_settled s SEMI JOIN gone USING (event_id)',
+        f"SELECT person, {WHOLLY} FROM differing",
+        """SELECT m.person, m.first FROM (SELECT person, min("at") AS first FROM mapped GROUP BY person) m
            JOIN settled_persons p USING (person) WHERE m.first <= p.deadline""",
-        """SELECT p.person FROM settled_persons p LEFT JOIN personas n USING (person)
-           WHERE coalesce(n.persona, '') <> p.persona""",
+        f"""SELECT p.person, {WHOLLY} FROM settled_persons p LEFT JOIN personas n USING (person)
+            WHERE coalesce(n.persona, '') <> p.persona""",
         *(_CASES.format(key=f"key_{name}") for name in keys),
     ]
     connection.execute(
-        f"""CREATE TEMP TABLE reopened AS
-            SELECT DISTINCT person FROM ({" UNION ALL ".join(f"({reason})" for reason in reasons)}) WHERE person IS NOT NULL"""
+        f"""CREATE TEMP TABLE touched AS
+            SELECT person, min("at") AS "at" FROM ({" UNION ALL ".join(f"({reason})" for reason in reasons)})
+            SEMI JOIN settled_persons USING (person) GROUP BY person"""
+    )
+    _since(connection, keys)
+
+
+def _since(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
+    """`reopened` and `remaining`: where the last cut lies before what touches each person; what lies before it stays settled."""
+    cases = "".join(f', coalesce((\'0x\' || "key_{name}")::UBIGINT, 0)::UBIGINT AS "key_{name}"' for name in keys)
+    rows = connection.sql(
+        f"""SELECT e.*, t."at" AS touched_at FROM (
+                SELECT person, "at", deadline, true AS is_settled{cases} FROM base_settled WHERE deadline IS NOT NULL
+                UNION ALL SELECT person, "at", "at", false{cases} FROM mapped) e
+            JOIN touched t USING (person) ORDER BY e.person, e."at\""""
+    ).to_arrow_table()
+    column = {name: rows[name].to_numpy() for name in rows.column_names}
+    person, since, stay = column["person"], np.empty(0, np.int64), np.zeros(0, bool)
+    if len(person):
+        held = [column[f"key_{name}"] for name in keys]
+        stay = settled(person, column["at"], column["deadline"], held, column["touched_at"])
+        first = changes(person)
+        since = np.minimum.reduceat(np.where(stay, np.iinfo(np.int64).max, column["at"]), starts_of(first))
+        person = person[starts_of(first)]
+        since = np.where(np.maximum.reduceat(stay, starts_of(first)), since, WHOLLY)
+    rest = np.flatnonzero(stay)
+    connection.register("reopened_rows", pa.table({"person": person, "since": since}))
+    left = {"person": column["person"][rest], "deadline": column["deadline"][rest]}
+    connection.register("remaining_rows", pa.table(left))
+    connection.execute("CREATE TEMP TABLE reopened AS SELECT person::UBIGINT AS person, since FROM reopened_rows")
+    connection.execute(
+        """CREATE TEMP TABLE remaining AS
+           SELECT person::UBIGINT AS person, max(deadline) AS deadline FROM remaining_rows GROUP BY person"""
     )
 
 
 _CASES = """
-    SELECT m.person FROM (SELECT DISTINCT person, "{key}" FROM mapped WHERE "{key}" IS NOT NULL) m
+    SELECT m.person, s."at" FROM (SELECT DISTINCT person, "{key}" FROM mapped WHERE "{key}" IS NOT NULL) m
     JOIN base_settled s ON s.person = m.person AND s."{key}" = m."{key}" WHERE s.deadline IS NOT NULL"""
 
 
@@ -144,5 +183,8 @@ def remember(connection: duckdb.DuckDBPyConnection, base: Base, staging: Staging
         connection, staging, "dropped", f"SELECT event_id, {base.generation - 1}::BIGINT AS generation FROM dropped"
     )
     base.keep(
-        connection, staging, "reopened", f"SELECT person, {base.generation - 1}::BIGINT AS generation FROM reopened"
+        connection,
+        staging,
+        "reopened",
+        f"SELECT person, since, {base.generation - 1}::BIGINT AS generation FROM reopened",
     )

@@ -141,7 +141,10 @@ def remember_events(connection: duckdb.DuckDBPyConnection, base: Base, staging: 
         f"""SELECT e.person, e.deadline, p.persona, {base.generation}::BIGINT AS generation FROM (
                 SELECT ('0x' || w.person_id)::UBIGINT AS person, max(s.deadline) AS deadline
                 FROM winners w JOIN settling s USING (event_id) WHERE s.deadline IS NOT NULL GROUP BY 1) e
-            LEFT JOIN personas p USING (person)""",
+            LEFT JOIN personas p USING (person)
+            UNION ALL
+            SELECT r.person, r.deadline, p.persona, {base.generation}::BIGINT
+            FROM remaining r LEFT JOIN personas p USING (person)""",
     )
 
 

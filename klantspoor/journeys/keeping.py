@@ -39,6 +39,7 @@ STATE = pa.schema(
         ("journey_type", pa.string()),
         ("account", pa.uint64()),
         ("cycle", pa.int64()),
+        ("started", pa.int64()),
         ("part", pa.int64()),
         ("generation", pa.int64()),
     ]
@@ -94,7 +95,7 @@ def open_before(connection: duckdb.DuckDBPyConnection, staging: Staging) -> Befo
     connection.execute(f"CREATE TEMP TABLE live_persons AS SELECT DISTINCT person FROM read_parquet({live})")
     _view(connection, version, "journeys")
     lost = connection.sql(
-        "SELECT journey_id, part FROM settled_journeys SEMI JOIN reopened USING (person)"
+        """SELECT j.journey_id, j.part FROM settled_journeys j JOIN reopened r USING (person) WHERE j.started >= r.since"""
     ).to_arrow_table()
     dropped = literal(str(folder / "dropped.parquet"))
     return Before(
@@ -109,7 +110,8 @@ def open_before(connection: duckdb.DuckDBPyConnection, staging: Staging) -> Befo
         .combine_chunks(),
         cycles=connection.sql(
             """SELECT person, journey_type, account, max(cycle) AS cycles, arg_max(journey_id, cycle) AS last
-               FROM settled_journeys SEMI JOIN live_persons USING (person) ANTI JOIN reopened USING (person)
+               FROM settled_journeys s SEMI JOIN live_persons USING (person)
+               WHERE NOT EXISTS (SELECT 1 FROM reopened r WHERE r.person = s.person AND s.started >= r.since)
                GROUP BY ALL"""
         ).to_arrow_table(),
     )
@@ -122,7 +124,7 @@ def _view(connection: duckdb.DuckDBPyConnection, version: Path, name: str) -> No
     connection.execute(
         f"""CREATE TEMP VIEW settled_{name} AS SELECT s.* FROM read_parquet({rows}) s
             WHERE NOT EXISTS (SELECT 1 FROM read_parquet({out}) d
-                              WHERE d.person = s.person AND d.generation >= s.generation)"""
+                              WHERE d.person = s.person AND d.generation >= s.generation AND s.started >= d.since)"""
     )
 
 
@@ -183,6 +185,7 @@ class Keeper:
                     "journey_type": rows["journey_type"].cast(pa.string()),
                     "account": found.account[chosen],
                     "cycle": rows["cycle"],
+                    "started": rows["started_at"].cast(pa.int64()),
                     "part": part[chosen],
                     "generation": np.full(len(chosen), self._before.generation),
                 }

@@ -12,7 +12,7 @@ from klantspoor.journeys.segments import Bools, Ints, changes, ends_of, numbers,
 
 
 def settled(
-    person: npt.NDArray[np.uint64], at: Ints, deadline: Ints, keys: list[npt.NDArray[np.uint64]], as_of: int
+    person: npt.NDArray[np.uint64], at: Ints, deadline: Ints, keys: list[npt.NDArray[np.uint64]], as_of: int | Ints
 ) -> Bools:
     """Which events of whole persons are settled: those before a person's last cut that holds.
 
@@ -24,7 +24,7 @@ def settled(
         at: when each begins, in microseconds.
         deadline: until when later events, or silence, can matter to what it is part of.
         keys: the case keys, 0 where an event has none.
-        as_of: the night's clock.
+        as_of: the night's clock; or by event a moment of its person, before which deadlines have to lie.
     """
     size = len(at)
     if not size:

@@ -50,7 +50,8 @@ def build_version(staging: Staging, versions: Path, name: str, before: Version |
     for table in TABLES:
         _link_tree(staging.folder(table), aside / table)
     for extra in EXTRAS:
-        _link_tree(staging.extra(extra), aside / extra)
+        # These are small, and written in place: a run that begins again must not reach what it published before.
+        shutil.copytree(staging.extra(extra), aside / extra)
     _link_tree(staging.root / STATE, aside / STATE)
     known = _known(aside, before)
     manifest = _manifest(staging, aside, name, known)

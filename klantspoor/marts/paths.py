@@ -176,7 +176,8 @@ def _journeys(con: duckdb.DuckDBPyConnection) -> dict[str, Column]:
     Leaves the table `numbered` (journey_id, journey) in the connection, for joins.
     """
     data = con.sql(f"""
-        SELECT journey_id, {person_key("person_id")} AS person, journey_type::journey_type_code AS journey_type,
+        SELECT journey_id, {person_key("person_id")} AS person, epoch_us(started_at) AS started,
+            journey_type::journey_type_code AS journey_type,
             coalesce(persona, '{UNKNOWN}')::persona_code AS persona, status = 'open' AS is_open,
             outcome <> 'achieved' AND (status = 'abandoned' OR outcome = 'failed') AS is_lost
         FROM journeys WHERE NOT is_mystery_guest
@@ -193,6 +194,7 @@ def _journeys(con: duckdb.DuckDBPyConnection) -> dict[str, Column]:
     is_open = _column(data, "is_open", np.bool_)
     return {
         "person": person,
+        "started": _column(data, "started", np.int64),
         "journey_type": _column(data, "journey_type", np.int32),
         "persona": _column(data, "persona", np.int32),
         "is_open": is_open,

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from klantspoor.lake.connection import literal, quoted
 from klantspoor.lake.parts import A_GENERATION, parts
@@ -63,9 +64,14 @@ def read(folder: Path, number: int) -> Segment:
     return Segment(json.loads((folder / f"{number:06d}.names.json").read_text("utf-8")), columns)
 
 
-def without(segment: Segment, persons: npt.NDArray[np.uint64]) -> Segment:
-    """The segment without the journeys of some persons."""
-    gone = np.isin(segment.columns["journeys"]["person"], persons)
+def without(segment: Segment, reopened: pa.Table) -> Segment:
+    """The segment without journeys that began when their person was reopened, or later; `reopened` is in order of persons."""
+    person, since = reopened["person"].to_numpy(), reopened["since"].to_numpy()
+    journeys = segment.columns["journeys"]
+    if not len(person):
+        return segment
+    place = np.minimum(np.searchsorted(person, journeys["person"]), len(person) - 1)
+    gone = (person[place] == journeys["person"]) & (journeys["started"] >= since[place])
     if not gone.any():
         return segment
     stays = {"journeys": ~gone}
@@ -76,8 +82,8 @@ def without(segment: Segment, persons: npt.NDArray[np.uint64]) -> Segment:
         table: {name: values[stays[table]] for name, values in columns.items()}
         for table, columns in segment.columns.items()
     }
-    place = {table: np.cumsum(kept, dtype=np.int64) - 1 for table, kept in stays.items()}
-    return Segment(segment.names, _referring(left, place["journeys"], place["visits"], place["steps"]))
+    new = {table: np.cumsum(kept, dtype=np.int64) - 1 for table, kept in stays.items()}
+    return Segment(segment.names, _referring(left, new["journeys"], new["visits"], new["steps"]))
 
 
 def _referring(
@@ -190,21 +196,18 @@ def kept(staging: Staging, code: Iterable[Path], zone: str) -> Kept:
     if folder is None or not is_same:
         return Kept(generation, [], [], None)
     numbers = sorted(int(path.name[:6]) for path in folder.glob("*.names.json"))
-    reopened = _reopened(staging)
-    segments = [
-        without(read(folder, number), reopened[reopened["generation"] >= number]["person"]) for number in numbers
-    ]
+    segments = [without(read(folder, number), _reopened(staging, number)) for number in numbers]
     return Kept(generation, segments, numbers, folder)
 
 
-def _reopened(staging: Staging) -> Any:
-    """(person, generation) of all persons who were ever reopened, as a structured array."""
+def _reopened(staging: Staging, number: int) -> pa.Table:
+    """person, since: who was reopened after the segment of this number was made, and from when on, in order of the person."""
     rows = literal(str(staging.state("reopened") / "*.parquet"))
     with duckdb.connect() as con:
-        found = con.execute(f"SELECT person, generation FROM read_parquet({rows})").fetchnumpy()
-    reopened = np.empty(len(found["person"]), dtype=[("person", np.uint64), ("generation", np.int64)])
-    reopened["person"], reopened["generation"] = found["person"], found["generation"]
-    return reopened
+        return con.sql(
+            f"""SELECT person, min(since) AS since FROM read_parquet({rows}) WHERE generation >= {int(number)}
+                GROUP BY person ORDER BY person"""
+        ).to_arrow_table()
 
 
 def keep(staging: Staging, known: Kept, fresh: Segment | None) -> None:
