@@ -18,6 +18,7 @@ from klantspoor.intake.ledger import Ledger
 from klantspoor.lake import Lake, Version
 from klantspoor.lake.comparison import Comparison, compare
 from klantspoor.lake.forecast import Forecast, told
+from klantspoor.lake.rotating import refuse_while_rotating
 from klantspoor.lake.upgrading import Maker, SchemaChange, accept, is_same, maker_of, schema_changes, this_code
 from klantspoor.project.model import Project
 
@@ -73,9 +74,11 @@ def try_out(project: Project, lake: Lake, most: int = 20) -> Comparison:
 
     Raises:
         BusyError: a run is writing to this lake.
-        LakeError: nothing was published yet, or the disk has no room for all tables once more.
+        LakeError: nothing was published yet, a rotation of the key was interrupted, or the disk has no room for all
+            tables once more.
     """
     with lake.writing(HOLDER):
+        refuse_while_rotating(lake.root)
         version = _current(lake)
         expected = lake.expect(0)
         if expected.whole > expected.free:

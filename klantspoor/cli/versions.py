@@ -20,7 +20,9 @@ from klantspoor.cli.compared import as_json, tell_comparison
 from klantspoor.cli.context import CommandError, ProjectPath, console, note, open_project, plain, say, tell_error
 
 if TYPE_CHECKING:
+    from klantspoor.lake import Lake
     from klantspoor.lake.listing import Listed
+    from klantspoor.project.model import Project
 
 _BUSY = 3
 _SHOWN = ("events", "journeys", "waits")
@@ -69,7 +71,9 @@ def versions(context: typer.Context, form: FormatOption = Format.table, project:
         return
     from klantspoor.lake import open_lake
 
-    found = open_lake(open_project(project)).listing()
+    loaded = open_project(project)
+    lake = open_lake(loaded)
+    found = lake.listing()
     if form is Format.json:
         typer.echo(json.dumps([asdict(one) for one in found], default=datetime.isoformat, ensure_ascii=True, indent=1))
         return
@@ -79,6 +83,7 @@ def versions(context: typer.Context, form: FormatOption = Format.table, project:
         _tell(one)
     if found:
         note("Its own is what is free on disk when a version goes; shared is what other versions hold too.")
+        _tell_forecast(loaded, lake)
 
 
 @versions_app.command("compare")
@@ -193,6 +198,16 @@ def _tell(one: Listed) -> None:
             f"  goes after {_moment(one.goes)} UTC: somebody in it was forgotten, or the key was rotated",
             "yellow",
         )
+
+
+def _tell_forecast(project: Project, lake: Lake) -> None:
+    from klantspoor.intake.waiting import ledger_bytes_waiting
+
+    expected = lake.expect(ledger_bytes_waiting(project, lake.root, datetime.now(UTC)))
+    colour = "" if expected.fits and not expected.is_near else "yellow" if expected.fits else "red"
+    say(f"The next night {expected}.", colour)
+    if expected.is_near:
+        say("That is near: it does not fit twice, or not if everything has to be built anew.", colour)
 
 
 def _state(one: Listed) -> str:

@@ -112,15 +112,15 @@ class Lake(Shelf):
             raise
 
     @contextmanager
-    def writing(self, name: str, wait: timedelta | None = None, tell: Tell | None = None) -> Iterator[None]:
+    def writing(self, name: str) -> Iterator[None]:
         """Holds the writer's place for something that is no run, such as forgetting a person.
 
         Raises:
-            BusyError: where a run is writing, still after `wait`.
+            BusyError: where a run is writing.
             LakeError: where the folder is not ours.
         """
         self.prepare()
-        lock, _ = acquire(self.root / ".lock", name, wait, tell)
+        lock, _ = acquire(self.root / ".lock", name)
         try:
             yield
         finally:
@@ -215,12 +215,11 @@ class Lake(Shelf):
         """
         aside = self.root / f".tmp-{version.name}-{DATABASE}"
         write_database(version, aside)
-        history = self._history()
-        move_pointer(self.root, version.name)
-        # From here on it is the current one: what fails now must not look as if it were not, and the next run mends it.
-        history = settled(history, version.name, self.version_names(), datetime.now(UTC))
+        history = settled(self._history(), version.name, self.version_names(), datetime.now(UTC))
         if sizes is not None:
             history = history.wrote(version.name, *sizes)
+        move_pointer(self.root, version.name)
+        # From here on it is the current one: what fails now must not look as if it were not, and the next run mends it.
         with suppress(OSError):
             aside.replace(self.root / DATABASE)
             write_history(self.root, history)

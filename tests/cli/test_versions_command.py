@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,6 +65,19 @@ def test_the_list(bare: Run, two: Path) -> None:
     assert oldest.startswith(" earlier, was current until")
     assert "its own" in oldest
     assert "free on disk when a version goes" in said.complaint
+
+
+@pytest.mark.parametrize(
+    ("free", "told"), [(10**12, "1.0 TB are free."), (90 * 10**6, "That is near"), (10**6, "1.0 MB are free.")]
+)
+def test_the_list_tells_what_the_next_night_needs(
+    bare: Run, two: Path, monkeypatch: pytest.MonkeyPatch, free: int, told: str
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, free))  # type: ignore[attr-defined]
+    said = call(bare, two, "versions")
+    assert re.search(r"The next night needs about \d+ MB on the disk of the lake", said.words)
+    assert told in said.words
+    assert ("near" in said.words) == (told == "That is near")
 
 
 def test_the_list_as_json(bare: Run, two: Path) -> None:

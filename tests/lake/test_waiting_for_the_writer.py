@@ -71,8 +71,7 @@ def test_it_says_when_it_waits_for_another(tmp_path: Path, clock: Clock) -> None
         holding[0] = lake.open_run("run-b", AS_OF)
 
     clock.at = {10.0: change, 20.0: lambda: holding[0].close()}  # noqa: PLW0108 - which one is decided then
-    with lake.writing("mine", timedelta(minutes=1), told.append):
-        pass
+    lake.open_run("mine", AS_OF, wait=timedelta(minutes=1), tell=told.append).close()
     assert [word for line in told for word in ("run-a", "run-b") if word in line] == ["run-a", "run-b"]
 
 
