@@ -63,7 +63,7 @@ soak: $(READY)
 lock:
 	@$(BIN)/python -m pip install --quiet pip-tools
 	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --no-strip-extras --allow-unsafe --no-emit-index-url \
-	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra pipeline --extra linkage --extra notebooks --extra dev \
+	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra pipeline --extra postgres --extra linkage --extra notebooks --extra dev \
 	  --build-deps-for editable -o requirements.lock pyproject.toml
 
 clean:

@@ -49,6 +49,16 @@ def one(project: ProjectFolder, where: str, level: str = "error") -> str:
         ("lake: lake", "lake: lake\nvault: landing", "vault", "landing folder"),
         ("lake: lake", "lake: safe/lake\nvault: safe", "vault", "a folder apart"),
         ("lake: lake", "lake: lake\nvault: .", "vault", "own folder"),
+        ("lake: lake", "lake: lake\nalarms: {}", "alarms", "tells nobody"),
+        ("lake: lake", "lake: lake\nalarms: {command: [mail, ops]}", "alarms.command[0]", "full path"),
+        ("lake: lake", "lake: lake\nalarms: {webhook: {env: A-B}}", "alarms.webhook.env", "environment variable"),
+        (
+            "lake: lake",
+            "lake: lake\nalarms: {webhook: {env: A}, published_within: 10 minutes}",
+            "alarms.published_within",
+            "an hour or more",
+        ),
+        ("lake: lake", "lake: lake\nalarms: {webhook: {env: A}, timeout: 6 minutes}", "alarms.timeout", "5 minutes"),
     ],
 )
 def test_project_file(project: ProjectFolder, old: str, new: str, where: str, told: str) -> None:
@@ -56,6 +66,25 @@ def test_project_file(project: ProjectFolder, old: str, new: str, where: str, to
     found = [p for p in project.problems("error") if p.where == where]
     assert len(found) == 1
     assert told in str(found[0])
+
+
+@pytest.mark.parametrize(
+    "written", ["webhook: https://example.test/s3cr3t", "webhook: {env: https://example.test/s3cr3t}"]
+)
+def test_the_address_of_a_webhook_is_not_repeated(project: ProjectFolder, written: str) -> None:
+    project.change(FILE, "lake: lake", f"lake: lake\nalarms:\n  {written}")
+    said = "\n".join(map(str, project.problems("error")))
+    assert "alarms.webhook" in said
+    assert "s3cr3t" not in said
+
+
+def test_alarms_have_defaults_that_suit_a_night(project: ProjectFolder) -> None:
+    project.change(FILE, "lake: lake", "lake: lake\nalarms: {command: [/usr/local/bin/tell, --to, ops]}")
+    alarms = load_project(project.root).file.alarms
+    assert alarms is not None
+    assert alarms.command == ["/usr/local/bin/tell", "--to", "ops"]
+    assert (alarms.published_within, alarms.timeout) == (timedelta(hours=26), timedelta(seconds=10))
+    assert alarms.webhook is None
 
 
 GUARDED = "normalise: email\n    at_most: {customer: 1}"

@@ -121,6 +121,8 @@ def test_the_scaffold_names_its_schemas_and_fits_them(scaffold_folder: Path) -> 
     ("kind", "change"),
     [
         ("klantspoor", {"laek": "x"}),
+        ("klantspoor", {"alarms": {"command": []}}),
+        ("klantspoor", {"alarms": {"webhook": "https://example.test"}}),
         ("source", {"kind": "evnts"}),
         ("journey", {"phases": []}),
         ("journey", {"internal": [1]}),
@@ -134,6 +136,7 @@ def test_schemas_find_mistakes_and_take_matchers_as_texts(kind: str, change: dic
             "timezone": "UTC",
             "pseudonym_key": {"env": "K"},
             "identifiers": {"c": {"priority": 1}},
+            "alarms": {"command": ["/bin/true"], "webhook": {"env": "A"}, "published_within": "26 hours"},
         },
         "source": {
             "source": "s",
