@@ -47,7 +47,9 @@ def mail(report: NightReport) -> str:
 
 def subject(report: NightReport) -> str:
     """One line: of whom, which night, how it ended."""
-    return unlinked(f"{shortened(report.project, _PROJECT)}: night of {day(report.as_of, report.timezone)} {_ended(report)}")
+    return unlinked(
+        f"{shortened(report.project, _PROJECT)}: night of {day(report.as_of, report.timezone)} {_ended(report)}"
+    )
 
 
 def _ended(report: NightReport) -> str:
