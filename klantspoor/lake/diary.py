@@ -140,19 +140,20 @@ def _line(entry: dict[str, Any]) -> str:
 
 
 def _read(path: Path) -> Diary | None:
-    """The file as a diary; None where even its first line is not there."""
+    """The file as a diary; None where even its first line is not there. Lines that say something else are passed over."""
     diary: Diary | None = None
     begun: dict[str, Step] = {}
     for entry in _entries(path):
-        if "run_id" in entry:
-            diary = Diary(str(entry["run_id"]), datetime.fromisoformat(entry["as_of"]), [])
-        elif "begun" in entry:
-            begun[entry["begun"]] = Step(entry["begun"], datetime.fromisoformat(entry["at"]))
-        elif "step" in entry:
-            step = _step(entry["step"])
-            begun[step.step] = step
-        elif "report" in entry and diary is not None:
-            diary.report = entry["report"]
+        with suppress(ValueError, KeyError, TypeError):
+            if "run_id" in entry:
+                diary = Diary(str(entry["run_id"]), datetime.fromisoformat(entry["as_of"]), [])
+            elif "begun" in entry:
+                begun[entry["begun"]] = Step(entry["begun"], datetime.fromisoformat(entry["at"]))
+            elif "step" in entry:
+                step = _step(entry["step"])
+                begun[step.step] = step
+            elif diary is not None:
+                diary.report = dict(entry["report"])
     if diary is not None:
         diary.steps = sorted(begun.values(), key=lambda step: (step.started_at, step.step))
     return diary
