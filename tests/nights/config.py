@@ -182,6 +182,10 @@ def _source(name: str, **keys: Any) -> Turn:
     return lambda made: made["sources"][name].update(keys)
 
 
+def _mapping(name: str, **keys: Any) -> Turn:
+    return lambda made: made["sources"][name]["defaults"].update(keys)
+
+
 def _kind(name: str, **keys: Any) -> Turn:
     return lambda made: made["file"]["identifiers"][name].update(keys)
 
@@ -242,6 +246,7 @@ KNOBS: dict[str, tuple[Turn, ...]] = {
     "web contact": (_source("web", contact_gap=0), _source("web", contact_gap="3 days")),
     "desk contact": (_source("desk", contact_gap="30 minutes"), _source("desk", contact_gap="12 hours")),
     "voice": (_without("sources", "voice"),),
+    "desk mapping": (_mapping("desk", topic="'t'"), _mapping("desk", team="upper(team)")),
     "expected": (_source("desk", expected={"every": "week"}),),
     "customer": (_kind("customer", one_per_person=True),),
     "email": (_kind("email", at_most={}), _kind("email", at_most={}, one_per_person=True)),

@@ -139,6 +139,15 @@ class ReadAgain:
     source: str
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """How much goes into a part of settled rows, how many files of state lie beside each other, and when it is worth settling."""
+
+    part: int
+    files: int
+    worth: float
+
+
 @dataclass(frozen=True, repr=False)
 class Night(_Short):
     """A night at that moment, which may fail: `fails` says before or after what (world.py), and whether it is run again."""
@@ -148,7 +157,7 @@ class Night(_Short):
     again: bool = False
 
 
-Step = Land | Again | Decide | Linkage | Forget | Configure | RollBack | Lose | ReadAgain | Night
+Step = Land | Again | Decide | Linkage | Forget | Configure | RollBack | Lose | ReadAgain | Sizes | Night
 History = tuple[Step, ...]
 
 

@@ -30,6 +30,7 @@ from klantspoor.lake import Lake, Staging, Version, lake, open_lake
 from klantspoor.lake.publishing import move_pointer
 from klantspoor.marts.build import MARTS
 from klantspoor.project.model import Project
+from tests.nights.changes import read_events, wrongly_told
 from tests.nights.compare import compared, difference
 from tests.nights.config import KEY, project_of
 from tests.nights.history import (
@@ -50,6 +51,7 @@ from tests.nights.history import (
     ReadAgain,
     RollBack,
     Row,
+    Sizes,
     Step,
     instant,
 )
@@ -113,6 +115,7 @@ class World:
     nights: int = 0
     runs: int = 0
     marts_every: int = 1
+    sizes: Sizes | None = None
     _landing: list[Row | tuple[Row, ...]] = field(default_factory=list)
     _files: list[Path] = field(default_factory=list)
 
@@ -159,6 +162,8 @@ class World:
                 shutil.rmtree(self.lake.root / "state", ignore_errors=True)
             case ReadAgain():
                 self._read_again(step.source)
+            case Sizes():
+                self.sizes = step
 
     # --- nights ----------------------------------------------------------------------------------------------------
 
@@ -166,6 +171,7 @@ class World:
         """One night, and if it fails once more where the step says so; gives whether something was published."""
         self._land_all(step.at)
         before = self.lake.current()
+        known = None if before is None else read_events(before)
         self.runs += 1
         try:
             with failing(step.fails):
@@ -174,10 +180,23 @@ class World:
             if step.again:
                 self._run(step.at)
         after = self.lake.current()
-        return after is not None and (before is None or after.name != before.name)
+        if after is None or (before is not None and before.name == after.name):
+            return False
+        # Of a night that published and was run again, the changes are since its first version.
+        if not (step.again and step.fails):
+            told = self.lake.root / "work" / f"run-{self.runs}" / "canonical" / "changes.parquet"
+            wrong = wrongly_told(known, read_events(after), told)
+            if wrong is not None:
+                raise DifferentError(f"changes of version {after.name}:\n{wrong}")
+        return True
 
     def _run(self, at: Moment) -> Version:
-        with patch.object(nights, "judge", lambda *given: None), patch.object(nights, "gate", lambda *given: None):
+        with ExitStack() as stack:
+            for name in ("judge", "gate"):
+                stack.enter_context(patch.object(nights, name, lambda *given: None))
+            if self.sizes is not None:
+                for name, value in _sized(self.sizes).items():
+                    stack.enter_context(patch(f"klantspoor.{name}", value))
             return nights.night(self.project, self.lake, instant(at), f"run-{self.runs}", with_pages=False)
 
     def compare(self, *, with_marts: bool = True) -> None:
@@ -296,6 +315,17 @@ class World:
         earlier = [name for name in self.lake.version_names() if name < current.name][-versions:]
         if earlier:
             move_pointer(self.lake.root, earlier[0])
+
+
+def _sized(sizes: Sizes) -> dict[str, float]:
+    """The constants that say how settled rows are stored: in a small world they would never matter."""
+    return {
+        "events.written.PART_ROWS": sizes.part,
+        "journeys.keeping.PART_JOURNEYS": sizes.part,
+        "events.base.MOST_FILES": sizes.files,
+        "marts.segments.MOST_SEGMENTS": sizes.files,
+        "events.spells.WORTH_IT": sizes.worth,
+    }
 
 
 def as_of(version: Version) -> datetime:
