@@ -9,11 +9,11 @@ import dagster as dg
 import pytest
 
 from klantspoor.dictionary import TABLES
-from klantspoor.marts import MARTS
 from klantspoor.errors import PublicationStoppedError
 from klantspoor.lake import Lake
 from klantspoor.lake.checks import run_queries
 from klantspoor.lake.steps import gate
+from klantspoor.marts import MARTS
 from pipelines import run
 from pipelines.definitions import defs
 from pipelines.resources import AS_OF_TAG
