@@ -108,10 +108,16 @@ def _read(
             connection.sql(
                 f"""SELECT * FROM restatements
             WHERE ($month IS NULL OR month = $month) AND ($kind IS NULL OR journey_type = $kind)
-                AND {"true" if everything else main}
+                AND ($everything OR {main})
             QUALIFY dense_rank() OVER (ORDER BY as_of DESC) <= $most
             ORDER BY as_of DESC, journey_type, month DESC, persona NULLS FIRST, mart DESC, level, phase, from_step, to_step""",
-                params={"month": month, "kind": journey_type, "most": most, "figures": list(_FIGURES)},
+                params={
+                    "month": month,
+                    "kind": journey_type,
+                    "most": most,
+                    "figures": list(_FIGURES),
+                    "everything": everything,
+                },
             )
             .to_arrow_table()
             .to_pylist()

@@ -182,6 +182,10 @@ PLANTS: dict[str, tuple[Callable[[dict[str, list[Row]]], None], dict[str, object
     "coverage.unmapped_share": (change("coverage", 1, events=10), {"source": "crm"}),
     "freshness.all_came": (change("freshness", 1, freshness="small"), {"source": "web"}),
     "freshness.must_come": (change("freshness", 0, freshness="stale"), {"source": "crm"}),
+    "restatements.adds_up": (
+        change("restatements", 0, before=5.0, after=7.0, change=3.0),
+        {"figure": "figure 0001"},
+    ),
     "intake.adds_up": (change("intake", 0, ignored=1), {"sequence": 1}),
     "intake.files_readable": (change("intake", 0, file_status="quarantined"), {"sequence": 1}),
     "intake.quarantined_share": (change("intake", 0, quarantined=6, used=4), {"sequence": 1}),
