@@ -42,10 +42,14 @@ def build(project: Project, lake: Lake, staging: Staging) -> int:
     work = staging.work("restatements")
     with limited(project.file.limits.memory_mb, work) as con:
         if before is None:
-            return diary.write(con, staging, None, TABLES["restatements"].schema.empty_table(), forgotten=False)
-        tonight = _tonight(con, project, before, staging, work)
-        forgotten = diary.was_forgotten(con, staging, before)
-        return diary.write(con, staging, before, tonight, forgotten=forgotten)
+            rows = diary.write(con, staging, None, TABLES["restatements"].schema.empty_table(), forgotten=False)
+        else:
+            tonight = _tonight(con, project, before, staging, work)
+            forgotten = diary.was_forgotten(con, staging, before)
+            rows = diary.write(con, staging, before, tonight, forgotten=forgotten)
+    # It names events of whoever was forgotten, and has served.
+    (staging.work("canonical") / "changes.parquet").unlink(missing_ok=True)
+    return rows
 
 
 def _tonight(

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from klantspoor import events, identity, journeys, marts
+from klantspoor import events, identity, journeys, marts, restatements
 from klantspoor.dictionary import TABLES
 from klantspoor.forget import Progress, Request, forget, needles, person_with, resume_all, scan
 from klantspoor.identity.typed import made_of
@@ -204,6 +204,10 @@ class World:
                 journeys.build(project, staging)
                 for name in marts.MARTS:
                     marts.build(name, project, staging)
+            if full:
+                restatements.build(project, lake, staging)
+            else:
+                (staging.work("canonical") / "changes.parquet").unlink()  # as the stage that reads it does
             staging.write("runs", runs_table(staging, lake.current()))
             for name in TABLES:
                 if not staging.has(name):
