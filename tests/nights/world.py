@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,14 +20,14 @@ import duckdb
 import pyarrow as pa
 
 from klantspoor import night as nights
-from klantspoor.errors import KlantspoorError, NotFoundError
+from klantspoor.dictionary import TABLES
+from klantspoor.errors import KlantspoorError, LakeError, NotFoundError
 from klantspoor.forget import forget, person_with
 from klantspoor.identity.decisions import DecisionError, Identifier, append
 from klantspoor.identity.typed import made_of
 from klantspoor.intake.evidence import keep_evidence
 from klantspoor.intake.ledger import Ledger
 from klantspoor.lake import Lake, Staging, Version, lake, open_lake
-from klantspoor.lake.publishing import move_pointer
 from klantspoor.marts.build import MARTS
 from klantspoor.project.model import Project
 from tests.nights.changes import read_events, wrongly_told
@@ -96,14 +96,25 @@ class _Shared:
 
 
 @contextmanager
-def hurried() -> Iterator[None]:
-    """Nights without what no table holds: comments on views, waiting for the disk, an instance of DuckDB for each query."""
+def hurried(*, whole: bool = False) -> Iterator[None]:
+    """Nights without what no table that is compared holds, but where they are to be `whole`.
+
+    That is: comments on views, waiting for the disk, an instance of DuckDB for each query, checks, and restatements.
+    """
     with ExitStack() as stack:
-        stack.enter_context(patch("duckdb.connect", _Shared()))
-        stack.enter_context(patch("klantspoor.lake.version.comment_view", lambda *given: None))
-        stack.enter_context(patch("os.fsync", lambda handle: None))
         stack.enter_context(patch.dict(os.environ, {KEY: "a secret of more than sixteen characters"}))
+        stack.enter_context(patch("os.fsync", lambda handle: None))
+        if not whole:
+            stack.enter_context(patch("duckdb.connect", _Shared()))
+            stack.enter_context(patch("klantspoor.lake.version.comment_view", lambda *given: None))
+            stack.enter_context(patch.object(nights, "judge", lambda *given: None))
+            stack.enter_context(patch.object(nights, "gate", lambda *given: None))
+            stack.enter_context(patch.object(nights, "build_restatements", _no_restatements))
         yield
+
+
+def _no_restatements(project: Project, lake: Lake, staging: Staging) -> None:
+    staging.write("restatements", TABLES["restatements"].schema.empty_table())
 
 
 @dataclass
@@ -192,8 +203,6 @@ class World:
 
     def _run(self, at: Moment) -> Version:
         with ExitStack() as stack:
-            for name in ("judge", "gate"):
-                stack.enter_context(patch.object(nights, name, lambda *given: None))
             if self.sizes is not None:
                 for name, value in _sized(self.sizes).items():
                     stack.enter_context(patch(f"klantspoor.{name}", value))
@@ -222,7 +231,9 @@ class World:
         file = self.project.file
         lake_aside = Lake(aside, timezone=file.timezone, memory_mb=file.limits.memory_mb)
         with lake_aside.open_run("whole", as_of(version)) as staging:
-            with patch.object(nights, "MARTS", MARTS if with_marts else ()):
+            with patch.object(nights, "MARTS", MARTS if with_marts else ()), patch.object(
+                nights, "build_restatements", _no_restatements
+            ):
                 nights.build(self.project, lake_aside, staging)
             yield staging
 
@@ -314,7 +325,8 @@ class World:
             return
         earlier = [name for name in self.lake.version_names() if name < current.name][-versions:]
         if earlier:
-            move_pointer(self.lake.root, earlier[0])
+            with suppress(LakeError):  # it holds somebody who was forgotten
+                self.lake.roll_back(earlier[0])
 
 
 def _sized(sizes: Sizes) -> dict[str, float]:
