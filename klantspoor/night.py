@@ -51,9 +51,9 @@ def night(
     with lake.open_run(run_id or str(uuid4()), as_of) as staging:
         try:
             return _published(project, lake, staging, with_pages)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError, KlantspoorError):  # what it failed of is what must be known
-                close_night(project, lake, staging)
+                close_night(project, lake, staging, error)
             raise
 
 
