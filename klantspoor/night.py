@@ -55,9 +55,9 @@ def night(
         try:
             require_disk(project, lake, staging)
             return _published(project, lake, staging, with_pages)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError, KlantspoorError):  # what it failed of is what must be known
-                close_night(project, lake, staging)
+                close_night(project, lake, staging, error)
             raise
 
 

@@ -62,8 +62,13 @@ class Diary:
 
     @property
     def is_night(self) -> bool:
-        """Whether the run began as a night does."""
-        return any(step.step == FIRST_STEP for step in self.steps)
+        """Whether the run began as a night does, or ended as one."""
+        return self.report is not None or any(step.step == FIRST_STEP for step in self.steps)
+
+    @property
+    def last_step(self) -> str | None:
+        """The step that began last; None: the night ended before its first."""
+        return self.steps[-1].step if self.steps else None
 
 
 def begin_step(staging: Staging, step: Step) -> None:

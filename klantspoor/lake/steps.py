@@ -40,7 +40,7 @@ def measured(staging: Staging, name: str) -> Iterator[Step]:
             yield step
         step.status = "done"
     except BaseException as error:
-        step.status, step.failure = "failed", _why(error)
+        step.status, step.failure = "failed", why_failed(error)
         raise
     finally:
         step.elapsed_seconds = time.perf_counter() - wall
@@ -49,14 +49,14 @@ def measured(staging: Staging, name: str) -> Iterator[Step]:
         end_step(staging, step)
 
 
-def _why(error: BaseException) -> str:
+def why_failed(error: BaseException) -> str:
     """An error as it may be kept: what is not ours may quote a row, and is told by its kind alone."""
     if isinstance(error, KlantspoorError):
         return str(error)
     if isinstance(error, OSError):
         return ": ".join(str(part) for part in (error.filename, error.strerror or type(error).__name__) if part)
     if error.__cause__ is not None:
-        return _why(error.__cause__)
+        return why_failed(error.__cause__)
     return f"{type(error).__name__}: the log of the run has the rest"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from klantspoor.lake import Lake, Staging, Version
-from klantspoor.lake.steps import runs_table
+from klantspoor.lake.steps import runs_table, why_failed
 from klantspoor.project.model import Project
 from klantspoor.report.gather import gather, with_notes
 from klantspoor.report.kept import keep, kept
@@ -33,10 +33,13 @@ class Ending:
         return report
 
 
-def close_night(project: Project, lake: Lake, staging: Staging) -> NightReport:
-    """The report of a night that has ended: as it is kept, or kept now, as of one that was not published."""
+def close_night(project: Project, lake: Lake, staging: Staging, error: BaseException | None = None) -> NightReport:
+    """The report of a night that has ended: as it is kept, or kept now, as of one that was not published.
+
+    `error` is what ended it, where that is known.
+    """
     report = kept(staging)
     if report is None:
-        report = night_report(gather(project, lake, staging))
+        report = night_report(gather(project, lake, staging, why_failed(error) if error is not None else None))
         keep(staging, report)
     return report

@@ -12,7 +12,7 @@ from typing import Any
 
 from klantspoor.lake.diary import Step
 from klantspoor.marts.deliveries import Delivery
-from klantspoor.report.model import NightReport
+from klantspoor.report.model import NightReport, Restated
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +65,17 @@ class PastNight:
     status: str
     seconds: float
     memory_mb: float | None
-    last_step: str
+    last_step: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """One night.
 
-    `version` is what it was published as (None: it was not). `merged` are persons merged tonight and in the nights before.
-    `reach` is how far all that feeds the journeys reaches, with the source that holds it back. `changes` counts changed
-    events by cause. `nights` are the earlier ones in the order in which they began; `reports` theirs, newest first.
+    `error` says what ended it, where that is known; `version` is what it was published as (None: it was not). `merged` are
+    persons merged tonight and in the nights before. `reach` is how far all that feeds the journeys reaches, with the source
+    that holds it back. `changes` counts changed events by cause. `nights` are the earlier ones in the order in which they
+    began; `reports` theirs, newest first.
     """
 
     project: str
@@ -84,12 +85,14 @@ class Facts:
     steps: Sequence[Step] = ()
     verdicts: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     version: str | None = None
+    error: str | None = None
     before: Before | None = None
     sources: Sequence[SourceFacts] = ()
     reach: tuple[datetime, str] | None = None
     provisional_since: str | None = None
     merged: tuple[int, Sequence[int]] | None = None
     changes: Mapping[str, int] = field(default_factory=dict)
+    restated: Restated | None = None
     tables: Mapping[str, int] = field(default_factory=dict)
     nights: Sequence[PastNight] = ()
     reports: Sequence[NightReport] = ()

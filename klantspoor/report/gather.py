@@ -17,7 +17,7 @@ import duckdb
 from klantspoor.dictionary import TABLES
 from klantspoor.errors import KlantspoorError
 from klantspoor.lake import Lake, Staging, Version
-from klantspoor.lake.connection import literal
+from klantspoor.lake.connection import literal, quoted
 from klantspoor.lake.diary import nights
 from klantspoor.lake.steps import noted_verdicts, runs_before, steps
 from klantspoor.marts.paths import month_name
@@ -27,14 +27,19 @@ from klantspoor.project.model import Project
 from klantspoor.report.came import connected, source_facts
 from klantspoor.report.facts import Before, Facts, PastNight
 from klantspoor.report.kept import reports
+from klantspoor.report.model import Restated
 from klantspoor.report.oddities import LAST_NIGHTS, PUBLISHING
 
 _log = logging.getLogger("klantspoor.report")
+_CAUSES = ("new", "late", "corrected", "identity", "rule", "erased", "clock")
 Part = Callable[[], dict[str, Any]]
 
 
-def gather(project: Project, lake: Lake, staging: Staging) -> Facts:
-    """The facts so far; to be called before publication, for the version before may be gone after it."""
+def gather(project: Project, lake: Lake, staging: Staging, error: str | None = None) -> Facts:
+    """The facts so far; to be called before publication, for the version before may be gone after it.
+
+    `error` says what ended the night, where that is known beside what its steps noted.
+    """
     before = lake.current()
     facts = Facts(
         project=project.file.name,
@@ -42,6 +47,7 @@ def gather(project: Project, lake: Lake, staging: Staging) -> Facts:
         run_id=staging.run_id,
         as_of=staging.as_of,
         before=_before(before),
+        error=error,
     )
     parts: list[tuple[tuple[str, ...], Part]] = [
         ((), partial(_earlier, lake, staging, before)),
@@ -49,9 +55,10 @@ def gather(project: Project, lake: Lake, staging: Staging) -> Facts:
         (("intake", "quarantine", "events", "freshness"), partial(source_facts, project, staging, before)),
         (("intake", "events"), partial(_reach, project, staging)),
         (("person_aliases",), partial(_merged, staging, before)),
+        (("restatements",), partial(_restated, staging)),
     ]
     for needed, part in parts:
-        if all(staging.has(name) for name in needed):
+        if all(name in TABLES and staging.has(name) for name in needed):
             facts = _with(facts, part)
     return with_notes(facts, staging)
 
@@ -93,7 +100,7 @@ def _earlier(lake: Lake, staging: Staging, before: Version | None) -> dict[str, 
             outcome = str((night.report or {}).get("outcome", "unfinished"))
             seconds = sum(step.elapsed_seconds or 0.0 for step in night.steps if step.step != PUBLISHING)
             memory = max((s.peak_memory_mb for s in night.steps if s.peak_memory_mb is not None), default=None)
-            found[night.run_id] = PastNight(night.as_of, outcome, seconds, memory, night.steps[-1].step)
+            found[night.run_id] = PastNight(night.as_of, outcome, seconds, memory, night.last_step)
     return {"nights": tuple(found.values()), "reports": reports(lake.root, but=staging.run_id)}
 
 
@@ -129,3 +136,17 @@ def _merged(staging: Staging, before: Version | None) -> dict[str, Any]:
         published = "SELECT DISTINCT as_of FROM runs WHERE night_status = 'published' ORDER BY as_of"
         clocks = [as_of for (as_of,) in con.execute(published).fetchall()]
     return {"merged": (merged.get(staging.as_of, 0), tuple(merged.get(as_of, 0) for as_of in clocks[-LAST_NIGHTS:]))}
+
+
+def _restated(staging: Staging) -> dict[str, Any]:
+    """Published figures of months that were over, which this night changed."""
+    parts = [name for name in _CAUSES if name in TABLES["restatements"].names]
+    counts = ", ".join(f"count(*) FILTER (coalesce({quoted(part)}, 0) <> 0)" for part in parts)
+    with connected(staging, "restatements") as con:
+        [(figures, months, *numbers)] = con.execute(
+            f"""SELECT count(*), list(DISTINCT month::VARCHAR ORDER BY month::VARCHAR), {counts}
+                FROM restatements WHERE run_id = ?""",
+            [staging.run_id],
+        ).fetchall()
+    causes = {part: int(number) for part, number in zip(parts, numbers, strict=True) if number}
+    return {"restated": Restated(int(figures), tuple(months or ()), causes)}

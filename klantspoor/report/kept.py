@@ -45,5 +45,5 @@ def last(root: Path, timezone: str) -> tuple[NightReport, str | None]:
     newest = nights(root)[-1]
     if newest.report is not None:
         return found[0], None
-    step = newest.steps[-1].step
-    return found[0], f"The night of {moment(newest.as_of, timezone)} is still on, or was stopped during {step}."
+    at = moment(newest.as_of, timezone)
+    return found[0], f"The night of {at} is still on, or was stopped during {newest.last_step}."

@@ -53,6 +53,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Restated:
+    """Published figures of months that were over and that the night changed: how many, which months, and how many by cause."""
+
+    figures: int
+    months: tuple[str, ...]
+    causes: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class StepTold:
     """A step: how it ended, seconds, MiB; what is None was not measured."""
 
@@ -98,6 +107,7 @@ class NightReport:
     stopped_by: tuple[Check, ...]
     warnings: tuple[Check, ...]
     changes: dict[str, int]
+    restated: Restated | None
     tables: dict[str, int]
     tables_before: dict[str, int]
     steps: tuple[StepTold, ...]

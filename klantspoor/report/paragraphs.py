@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from klantspoor.report.model import Check, Finding, NightReport
-from klantspoor.report.words import counted, day, moment, month, span
+from klantspoor.report.words import counted, day, listed, moment, month, span
 
 SETTLED = 7
 """Something that is odd for more nights in a row than this is told in a word."""
@@ -22,6 +22,7 @@ _CAUSES = {
     "identity": "of another person now",
     "rule": "by changed rules",
     "erased": "erased",
+    "clock": "for time went on",
 }
 
 
@@ -102,6 +103,10 @@ def changed(report: NightReport) -> Iterator[Paragraph]:
         if more:
             parts.append(f"{table} {more:+,}")
     yield Paragraph(f"Changed since version {report.before}: {'; '.join(parts) or 'no row of the journeys'}.")
+    if report.restated is not None and report.restated.figures:
+        months = listed([month(name) for name in report.restated.months])
+        why = "".join(f"; {_CAUSES.get(cause, cause)}: {number:,}" for cause, number in report.restated.causes.items())
+        yield Paragraph(f"Restated: {counted(report.restated.figures, 'published figure')} of {months}{why}.")
 
 
 def ended(report: NightReport) -> Iterator[Paragraph]:

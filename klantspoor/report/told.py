@@ -37,7 +37,7 @@ def night_report(facts: Facts) -> NightReport:
         before_as_of=facts.before.as_of if facts.before else None,
         before_complete_up_to=_complete_before(facts),
         failed_step=failed.step if failed is not None and not is_published else None,
-        why=masked(_why(failed, checks["critical"])) if not is_published else None,
+        why=masked(_why(failed, checks["critical"], facts.error)) if not is_published else None,
         unfinished=tuple(_unfinished(facts)),
         **_came(facts, ledger, noted),
         left=tuple(noted.get("left", ())),
@@ -49,6 +49,7 @@ def night_report(facts: Facts) -> NightReport:
         stopped_by=checks["critical"],
         warnings=checks["warning"],
         changes=dict(facts.changes),
+        restated=facts.restated,
         tables=dict(facts.tables),
         tables_before=dict(facts.before.tables) if facts.before else {},
         steps=tuple(
@@ -114,12 +115,12 @@ def _with_keys(table: str, note: Mapping[str, Any]) -> str:
     return f"{note['says']}: {', '.join(keys)}" if is_free and keys else str(note["says"])
 
 
-def _why(failed: Step | None, stopped_by: Sequence[Check]) -> str:
+def _why(failed: Step | None, stopped_by: Sequence[Check], error: str | None) -> str:
     if stopped_by:
         return "; ".join(check.says for check in stopped_by)
     if failed is not None and failed.failure:
         return failed.failure
-    return "the log of the run says why"
+    return error or "the log of the run says why"
 
 
 def _unfinished(facts: Facts) -> Iterator[str]:
@@ -129,7 +130,7 @@ def _unfinished(facts: Facts) -> Iterator[str]:
         nights = [] if night.status == "published" else [*nights, night]
     for night in nights:
         how = "failed in" if night.status == "failed" else "stopped during"
-        yield f"{moment(night.as_of, facts.timezone)} {how} {night.last_step}"
+        yield f"{moment(night.as_of, facts.timezone)} {how} {night.last_step or 'its beginning'}"
 
 
 def _came(facts: Facts, ledger: Step | None, noted: Mapping[str, Any]) -> dict[str, Any]:

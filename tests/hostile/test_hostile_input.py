@@ -46,7 +46,7 @@ def test_the_night_is_published_with_its_warnings(bad_night: Night) -> None:
     assert bad_night.version.name == "000002"
     assert bad_night.version.manifest["as_of"] == landing.SECOND.isoformat()
     assert told(bad_night, "Published: version 000002")
-    odd = told(bad_night, "Odd: 3")
+    odd = told(bad_night, "Checks that warn: 3")
     assert all(rule in odd for rule in ("freshness.all_came", "intake.files_readable", "intake.quarantined_share"))
 
 

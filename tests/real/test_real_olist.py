@@ -34,7 +34,7 @@ def test_every_row_is_accounted_for(olist: Night, shop: Shop) -> None:
         assert told.loc[source, "superseded"] == superseded
     assert told[["ignored", "duplicates", "quarantined", "erased", "anonymous_events"]].to_numpy().sum() == 0
     assert olist.figure("SELECT count(*) FROM quarantine") == 0
-    assert "Odd: nothing, every check holds." in olist.said
+    assert "Checks: all hold." in olist.said
 
 
 def test_odd_local_times_are_counted(olist: Night, shop: Shop) -> None:

@@ -165,6 +165,19 @@ def test_a_night_that_failed_is_reported_and_in_the_table_of_the_next(
     assert told[-1] == ("journeys", "failed", "the journey file contradicts itself", None, None)
 
 
+def test_a_night_that_failed_before_its_first_step_is_told(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise LakeError("the disk is too small")
+
+    nights.land()
+    with monkeypatch.context() as patched, pytest.raises(LakeError):
+        patched.setattr("klantspoor.night._published", full)
+        nights.night()
+    assert "Failed: the disk is too small." in nights.lines
+    nights.night()
+    assert nights.report.unfinished == (f"{nights.as_of - 2 * DAY:%a %-d %b %Y} 02:00 failed in its beginning",)
+
+
 def test_files_that_cannot_be_used_are_named(nights: Nights) -> None:
     nights.land()
     path = nights.shop.folder / "landing" / "desk" / "x.csv"

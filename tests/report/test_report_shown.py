@@ -18,7 +18,7 @@ from test_report_told import CRITICAL, WARNING, keyed, low_day
 
 from klantspoor.report.mail import MOST_LINES, WIDTH, body, mail, subject
 from klantspoor.report.metadata import report_metadata
-from klantspoor.report.model import Check, Finding, NightReport, Source, StepTold
+from klantspoor.report.model import Check, Finding, NightReport, Restated, Source, StepTold
 from klantspoor.report.terminal import terminal_lines
 from klantspoor.report.told import night_report
 from klantspoor.report.words import percent, span, unlinked
@@ -53,6 +53,7 @@ REPORTS = st.builds(
         max_size=30,
     ).map(tuple),
     steps=st.lists(st.builds(StepTold, TEXTS, TEXTS, st.none() | st.floats(0, 1e6), st.none() | st.floats(0, 1e6))).map(tuple),
+    restated=st.none() | st.builds(Restated, st.integers(0, 9), st.just(("2026-01",)), st.just({"late": 3})),
     changes=st.dictionaries(st.sampled_from(["new", "late", "other"]), st.integers(0, 10**9)),
     tables=st.dictionaries(st.sampled_from(["events", "journeys", "waits"]), st.integers(0, 10**12)),
     tables_before=st.dictionaries(st.sampled_from(["events", "journeys"]), st.integers(0, 10**12)),
@@ -208,3 +209,12 @@ def test_spans(seconds: float, said: str) -> None:
 
 def test_addresses_are_no_links() -> None:
     assert unlinked("https://a.b/c www.x.y mailto:me a@b.c") == "https:// a.b/c www .x.y mailto :me a@ b.c"
+
+
+def test_restated_figures_are_told_with_their_causes() -> None:
+    restated = Restated(12, ("2026-08", "2026-09"), {"late": 10, "identity": 2})
+    lines = list(terminal_lines(night_report(facts(restated=restated))))
+    assert "Restated: 12 published figures of August 2026, September 2026; late: 10; of another person now: 2." in lines
+    assert not [
+        line for line in terminal_lines(night_report(facts(restated=Restated(0, (), {})))) if "Restated" in line
+    ]
