@@ -16,6 +16,7 @@ from typing import Any
 from klantspoor.errors import LakeError
 from klantspoor.intake.ledger import Ledger
 from klantspoor.lake.durable import OWNER_ONLY, make_folder, replace_text
+from klantspoor.lake.publishing import force
 
 Identifier = tuple[str, str]
 """Type and pseudonym."""
@@ -102,5 +103,6 @@ def remove(lake_root: Path, request: Request) -> None:
     """Ends the request: its pseudonyms are gone."""
     folder = lake_root / "ledger" / _FOLDER
     (folder / f"{request.id}.json").unlink(missing_ok=True)
+    force(folder)
     if not any(folder.iterdir()):
         folder.rmdir()

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -129,7 +130,8 @@ def move_pointer(root: Path, name: str) -> None:
     aside.write_text(name + "\n", "utf-8")
     force(aside)
     aside.replace(root / POINTER)
-    force(root)
+    with suppress(OSError):  # readers see it from here on: no error may say that they do not
+        force(root)
 
 
 def force(path: Path) -> None:

@@ -129,6 +129,18 @@ def kept(project: str) -> dict[str, Any]:
     }
 
 
+def by_content(project: str, source: str) -> dict[str, str]:
+    """What the ledger has of a source's files: by the hash of a file's content, the digest of all that was made of it."""
+    found = {}
+    for folder in (Path(project) / "lake" / "ledger").glob("0*"):
+        said = json.loads((folder / "file.json").read_text("utf-8"))
+        if said["source"] == source:
+            assert said["content_hash"] not in found, "taken in twice"
+            parts = [path.read_bytes() for path in sorted(folder.glob("*.parquet"))]
+            found[said["content_hash"]] = hashlib.sha256(b"".join([said["file_status"].encode(), *parts])).hexdigest()
+    return found
+
+
 def leftovers(project: str) -> list[str]:
     """What lies about that no whole night leaves: things put aside, work of more runs than the last, unknown versions."""
     root = Path(project)

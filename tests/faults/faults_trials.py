@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.faults_disk import Choice, Disk
-from tests.faults.faults_server import Ended, Server
+from tests.faults.faults_server import Ended, Server, Started
 from tests.faults.faults_shim import Armed, Call, Mode, read_log
 
 
@@ -21,24 +22,28 @@ from tests.faults.faults_shim import Armed, Call, Mode, read_log
 class Scenario:
     """`before` makes the project, `act` is what is disturbed; done once more it must come to the same end.
 
-    Each is a call of `faults_world` with its arguments. With `drops` versions go that somebody may just be reading.
+    Each is a call of `faults_world` with its arguments. With `drops` versions go that somebody may just be reading; with
+    `goes_on` there is more to do when the version is published, so that a failure does not tell whether it is.
     """
 
     name: str
     before: tuple[tuple[str, dict[str, Any]], ...]
     act: tuple[str, dict[str, Any]]
     drops: bool = False
+    goes_on: bool = False
 
 
 _FIRST: tuple[tuple[str, dict[str, Any]], ...] = (("make", {}),)
 _SECOND = (*_FIRST, ("night", {"day": 1, "run_id": "one"}), ("land", {"day": 2}))
 _THIRD = (*_SECOND, ("night", {"day": 2, "run_id": "two"}), ("land", {"day": 3}))
+_TWO = tuple(("publish", {"number": number, "run_id": f"run-{number}"}) for number in (1, 2))
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
         Scenario("first night", _FIRST, ("night", {"day": 1})),
         Scenario("second night", _SECOND, ("night", {"day": 2})),
-        Scenario("forgetting", _THIRD, ("forget_and_night", {"day": 3}), drops=True),
+        Scenario("forgetting", _THIRD, ("forget_and_night", {"day": 3}), drops=True, goes_on=True),
+        Scenario("publication", _TWO, ("publish", {"number": 3, "drop": ["000001"]}), drops=True),
         Scenario("rotation", _SECOND, ("rotate_and_night", {"day": 2}), drops=True),
     )
 }
@@ -89,15 +94,24 @@ class Trials:
     def go_wrong(self, mode: Mode, at: int) -> Ended:
         """The act, disturbed at a call, on the project as it was; then everything that must hold after it."""
         label = f"{self.scenario.name}, {mode.name} at {at} of {len(self.calls)}"
-        with self.exchanged(label):
-            shutil.rmtree(self.project)
-            shutil.copytree(self._base, self.project)
+        self.reset(label)
         ended = self.act(Armed(self.server.home, mode, at))
         deadly = mode in (Mode.KILL, Mode.TORN)
         assert ended.code in ((-9,) if deadly else (0, 1)), f"{label}: ended with {ended.code}; {ended.trace}"
         assert deadly or ended.changes >= at, f"{label}: it never came to that call"
-        self.examine(label, None if deadly or self.scenario.drops else ended.code == 0)
+        self.examine(label, None if deadly or self.scenario.goes_on else ended.code == 0)
         return ended
+
+    def reset(self, label: str) -> None:
+        """The project as it was."""
+        with self.exchanged(label):
+            shutil.rmtree(self.project)
+            shutil.copytree(self._base, self.project)
+
+    def start(self, armed: Armed) -> Started:
+        """The act, disturbed, while this process goes on."""
+        name, given = self.scenario.act
+        return self.server.start(f"faults_world:{name}", armed=armed, project=self.project, run_id="disturbed", **given)
 
     def power_fails(self, disk: Disk, choice: Choice, label: str) -> None:
         """The project as it may be found after a power failure; then everything that must hold after it."""
@@ -189,12 +203,12 @@ class Trials:
             assert sum(times for times, _ in looks.values()) > 3
             for text, (_, trial) in looks.items():
                 found = json.loads(text)
-                gone = self.scenario.drops and isinstance(found, str) and found.startswith(_GONE)
+                gone = self.scenario.drops and isinstance(found, str) and _GONE.search(found)
                 whole = found in [version[kind] for version in self._whole]
                 assert whole or gone, f"{kind} saw in {trial}: {_told(found, self._before[kind])}"
 
 
-_GONE = ("IOException: IO Error: No files found", "FileNotFoundError: ")
+_GONE = re.compile("No files found|No such file or directory|^FileNotFoundError")
 """What a reader is told of a version that is dropped before its time, because a person or a key must go."""
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from klantspoor.dictionary import TABLES
 from klantspoor.forget import forget as forget_person
 from klantspoor.forget import pending, person_with, resume_all
 from klantspoor.identity.typed import made_of
@@ -25,6 +26,7 @@ from klantspoor.lake import Lake, open_lake
 from klantspoor.night import night as whole_night
 from klantspoor.project.model import Project
 from klantspoor.rotation import rotate as rotate_key
+from tests.lake.small_world import loose, row
 
 KEY = "3a" * 32
 IDENTIFIERS = ("customer", "email", "phone")
@@ -158,7 +160,7 @@ def write_landing(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> No
         path.write_text("".join(json.dumps(document) + "\n" for document in documents), "utf-8")
     else:
         parts = {name: pa.array([row[at] or None for row in rows], pa.string()) for at, name in enumerate(columns)}
-        pq.write_table(pa.table(parts), path)
+        pq.write_table(pa.table(parts), path, row_group_size=1000)
 
 
 def project_of(project: str | Path) -> Project:
@@ -187,6 +189,13 @@ def night(project: str, day: int, run_id: str | None = None) -> str:
     _without_chance()
     whole = project_of(project)
     return whole_night(whole, open_lake(whole), as_of(day), run_id, with_pages=False).name
+
+
+def take_in(project: str, day: int) -> dict[str, list[str | None]]:
+    """What became of each landing file: an outcome, and why."""
+    _without_chance()
+    report = taking.take_in(project_of(project), lake_of(project).root, as_of(day))
+    return {file.file: [file.outcome, file.detail] for file in report.files}
 
 
 def forget(project: str) -> None:
@@ -218,6 +227,19 @@ def rotate_and_night(project: str, day: int, run_id: str | None = None) -> str:
     ):
         rotate_key(whole)
     return night(project, day, run_id)
+
+
+def publish(project: str, number: int, drop: Sequence[str] = (), run_id: str | None = None) -> str:
+    """A version of a few made-up rows that tell its number, without a night; `drop` are versions that go by it."""
+    Path(project).mkdir(exist_ok=True)
+    lake = Lake(Path(project) / "lake")
+    lake.prepare()
+    lake.drop_versions([name for name in drop if name in lake.version_names()], datetime.now(UTC))
+    with lake.open_run(run_id or "again", as_of(number)) as staging:
+        for name, table in TABLES.items():
+            months = pa.array(["2026-03"]) if table.partition else None
+            staging.write(name, pa.Table.from_pylist([row(table, number)], schema=loose(table)), months)
+        return lake.publish(staging).name
 
 
 def _without_chance() -> None:

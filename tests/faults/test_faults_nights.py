@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.faults_checks import check_calls, check_end, check_log, check_power, spread
 from tests.faults.faults_server import Server
-from tests.faults.faults_shim import Mode
+from tests.faults.faults_shim import Armed, Mode
 from tests.faults.faults_trials import SCENARIOS, Trials
 
 SOME = {
@@ -46,6 +46,20 @@ def test_the_power_fails(trials: Trials, record_property: Note) -> None:
 
 def test_what_is_published_outlasts_a_power_failure(trials: Trials) -> None:
     check_end(trials)
+
+
+def test_two_nights_at_once(trials: Trials) -> None:
+    """The first is stopped as it writes here and there; the second is told so at once, and the first comes to its end."""
+    for number in spread(trials.calls, 5):
+        trials.reset(f"two at once, at {number}")
+        first = trials.start(Armed(trials.server.home, Mode.PAUSE, number))
+        first.wait_until_stopped()
+        second = trials.act()
+        assert (second.code, second.error) == (1, "BusyError"), second.trace
+        assert f"process {first.pid}, run disturbed" in second.trace
+        first.go_on()
+        first.wait().must()
+        trials.examine(f"two at once, at {number}", published=True)
 
 
 @pytest.mark.soak

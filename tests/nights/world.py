@@ -65,7 +65,7 @@ _EPOCH = round(START.timestamp()) * 1_000_000
 _INSTANTS = ("at", "until", "need")
 
 
-class Interrupted(Exception):
+class InterruptedNightError(Exception):
     """The night ends here."""
 
 
@@ -187,7 +187,7 @@ class World:
         try:
             with failing(step.fails):
                 self._run(step.at)
-        except Interrupted:
+        except InterruptedNightError:
             if step.again:
                 self._run(step.at)
         after = self.lake.current()
@@ -231,8 +231,9 @@ class World:
         file = self.project.file
         lake_aside = Lake(aside, timezone=file.timezone, memory_mb=file.limits.memory_mb)
         with lake_aside.open_run("whole", as_of(version)) as staging:
-            with patch.object(nights, "MARTS", MARTS if with_marts else ()), patch.object(
-                nights, "build_restatements", _no_restatements
+            with (
+                patch.object(nights, "MARTS", MARTS if with_marts else ()),
+                patch.object(nights, "build_restatements", _no_restatements),
             ):
                 nights.build(self.project, lake_aside, staging)
             yield staging
@@ -351,7 +352,7 @@ def _cell(row: Row, name: str) -> Any:
 
 @contextmanager
 def failing(where: str) -> Iterator[None]:
-    """A night inside ends with `Interrupted` there (one of FAILURES; empty: nowhere)."""
+    """A night inside ends with `InterruptedNightError` there (one of FAILURES; empty: nowhere)."""
     if not where:
         yield
         return
@@ -364,16 +365,16 @@ def failing(where: str) -> Iterator[None]:
 
 def _step(call: Any, when: str, what: str, *given: Any) -> Any:
     if when == "before":
-        raise Interrupted
+        raise InterruptedNightError
     call(*given)
-    raise Interrupted
+    raise InterruptedNightError
 
 
 @contextmanager
 def _stage(measured: Any, when: str, what: str, staging: Any, name: str) -> Iterator[Any]:
     if name == what and when == "before":
-        raise Interrupted
+        raise InterruptedNightError
     with measured(staging, name) as step:
         yield step
     if name == what:
-        raise Interrupted
+        raise InterruptedNightError
