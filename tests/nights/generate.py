@@ -368,7 +368,7 @@ _OFTEN = (
 )
 
 
-def a_history(pick: Pick, most_nights: int = 5) -> History:
+def a_history(pick: Pick, most_nights: int = 4) -> History:
     """A whole history: some nights with much, some with little, some with nothing."""
     teller = Teller(pick)
     steps: list[Step] = teller.begin()
@@ -382,6 +382,6 @@ def a_history(pick: Pick, most_nights: int = 5) -> History:
     return tuple(steps)
 
 
-def seeded(seed: int, most_nights: int = 5) -> History:
+def seeded(seed: int, most_nights: int = 4) -> History:
     """The history of that seed."""
     return a_history(Random(seed).choice, most_nights)

@@ -93,7 +93,7 @@ class Forgetful(World):
 
     found: set[str]
 
-    def compare(self, *, with_marts: bool = True) -> None:
+    def compare(self) -> None:
         version = self.lake.current()
         assert version is not None
         self.earlier = getattr(self, "later", None)

@@ -60,6 +60,8 @@ STAGES = ("ledger", "identity", "events", "journeys", *MARTS, "publication")
 PUBLISHING = ("build_version", "write_database", "move_pointer")
 FAILURES = tuple(f"{when} {what}" for what in (*STAGES, *PUBLISHING) for when in ("before", "after"))
 """Where a night may end: before or after any stage, and before or after any step of publishing."""
+FEW_MARTS = ("directly_follows", "freshness")
+"""What other nights need of a night's marts: the columns that are kept, and how far the data of each source went."""
 ASIDE = "aside"
 _EPOCH = round(START.timestamp()) * 1_000_000
 _INSTANTS = ("at", "until", "need")
@@ -109,12 +111,15 @@ def hurried(*, whole: bool = False) -> Iterator[None]:
             stack.enter_context(patch("klantspoor.lake.version.comment_view", lambda *given: None))
             stack.enter_context(patch.object(nights, "judge", lambda *given: None))
             stack.enter_context(patch.object(nights, "gate", lambda *given: None))
-            stack.enter_context(patch.object(nights, "build_restatements", _no_restatements))
+            stack.enter_context(patch.object(nights, "build_restatements", _nothing_else))
         yield
 
 
-def _no_restatements(project: Project, lake: Lake, staging: Staging) -> None:
-    staging.write("restatements", TABLES["restatements"].schema.empty_table())
+def _nothing_else(project: Project, lake: Lake, staging: Staging) -> None:
+    """In place of the restatements: whatever table is not there yet is empty."""
+    for name, table in TABLES.items():
+        if name != "runs" and not staging.has(name):
+            staging.write(name, table.schema.empty_table())
 
 
 @dataclass
@@ -126,6 +131,7 @@ class World:
     nights: int = 0
     runs: int = 0
     marts_every: int = 1
+    marts: tuple[str, ...] = MARTS
     sizes: Sizes | None = None
     _landing: list[Row | tuple[Row, ...]] = field(default_factory=list)
     _files: list[Path] = field(default_factory=list)
@@ -152,9 +158,10 @@ class World:
     def do(self, step: Step, *, is_last: bool = False) -> None:
         match step:
             case Night():
+                self.marts = MARTS if is_last or (self.nights + 1) % self.marts_every == 0 else FEW_MARTS
                 if self.night(step):
                     self.nights += 1
-                    self.compare(with_marts=is_last or self.nights % self.marts_every == 0)
+                    self.compare()
             case Land():
                 self._landing += step.rows if step.apart else [step.rows]
             case Again():
@@ -206,9 +213,10 @@ class World:
             if self.sizes is not None:
                 for name, value in _sized(self.sizes).items():
                     stack.enter_context(patch(f"klantspoor.{name}", value))
+            stack.enter_context(patch.object(nights, "MARTS", self.marts))
             return nights.night(self.project, self.lake, instant(at), f"run-{self.runs}", with_pages=False)
 
-    def compare(self, *, with_marts: bool = True) -> None:
+    def compare(self) -> None:
         """Builds the ledger as a whole in a lake that knows nothing of the nights, and compares.
 
         Raises:
@@ -216,13 +224,13 @@ class World:
         """
         version = self.lake.current()
         assert version is not None
-        with self.whole(version, with_marts=with_marts) as staging:
+        with self.whole(version) as staging:
             found = self.differs(version.root, staging)
         if found is not None:
             raise DifferentError(f"after night {self.nights} (version {version.name}):\n{found}")
 
     @contextmanager
-    def whole(self, version: Version, *, with_marts: bool) -> Iterator[Staging]:
+    def whole(self, version: Version) -> Iterator[Staging]:
         """What the ledger makes when it is built as a whole at the moment of a version."""
         aside = self.root / ASIDE
         shutil.rmtree(aside, ignore_errors=True)
@@ -231,10 +239,7 @@ class World:
         file = self.project.file
         lake_aside = Lake(aside, timezone=file.timezone, memory_mb=file.limits.memory_mb)
         with lake_aside.open_run("whole", as_of(version)) as staging:
-            with (
-                patch.object(nights, "MARTS", MARTS if with_marts else ()),
-                patch.object(nights, "build_restatements", _no_restatements),
-            ):
+            with patch.object(nights, "MARTS", self.marts), patch.object(nights, "build_restatements", _nothing_else):
                 nights.build(self.project, lake_aside, staging)
             yield staging
 
