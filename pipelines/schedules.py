@@ -7,7 +7,7 @@ import dagster as dg
 from klantspoor.errors import ConfigError, LakeError
 from klantspoor.lake import open_lake
 from pipelines.jobs import nightly, weekly_linkage, weekly_verification
-from pipelines.nights import AS_OF_TAG, DEFAULT, due, published_as_of, range_tags
+from pipelines.nights import AS_OF_TAG, DEFAULT, due, nights, published_as_of, range_tags
 from pipelines.resources import is_project_named, named_project
 
 
@@ -55,7 +55,9 @@ def request(moment: datetime, now: datetime) -> dg.RunRequest | dg.SkipReason:
         return plain
     if since is not None and since >= moment:
         return dg.SkipReason(f"what landed until {since.isoformat()} is published already")
-    return dg.RunRequest(run_key=moment.isoformat(), tags=range_tags(asked)) if asked is not None else plain
+    if asked is None or nights(project).time_window_for_partition_key(asked.end).end > moment:
+        return plain  # nothing landed yet: no night is over
+    return dg.RunRequest(run_key=moment.isoformat(), tags=range_tags(asked))
 
 
 def linkage_schedule() -> dg.ScheduleDefinition:

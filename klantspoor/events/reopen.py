@@ -72,13 +72,17 @@ def _differing(connection: duckdb.DuckDBPyConnection, base: Base) -> None:
 
 def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
     """`touched` (person, at): persons with anything settled whom something concerns, and the earliest moment it is about."""
+    # A settled event that changes hands comes to its new person as a live one does.
     cases = "".join(f', "key_{name}"' for name in keys)
     connection.execute(
         f"""CREATE TEMP TABLE mapped AS
             SELECT ('0x' || w.person_id)::UBIGINT AS person, epoch_us(w.occurred_at) AS "at"{cases}
             FROM winners w JOIN seen_kinds k USING (kind)
             WHERE w.person_id IS NOT NULL AND k.is_mapped
-              AND ('0x' || w.person_id)::UBIGINT IN (SELECT person FROM base_persons)"""
+              AND ('0x' || w.person_id)::UBIGINT IN (SELECT person FROM base_persons)
+            UNION ALL
+            SELECT c.person, c."at"{cases} FROM changed c JOIN base_settled s USING (event_id)
+            WHERE c.person IN (SELECT person FROM base_persons)"""
     )
     connection.execute(
         """CREATE TEMP TABLE settled_persons AS

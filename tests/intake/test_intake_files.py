@@ -17,7 +17,7 @@ import pytest
 from intake_world import AS_OF, SIMPLE, World, take_csv
 
 from klantspoor.errors import ConfigError, LakeError
-from klantspoor.intake import EVENTS_SCHEMA, LINKS_SCHEMA, QUARANTINE_SCHEMA, Ledger, reading, take
+from klantspoor.intake import EVENTS_SCHEMA, LINKS_SCHEMA, QUARANTINE_SCHEMA, Ledger, reading, take, take_in
 from klantspoor.project.model import KeySource
 
 GOOD = "id,moment,activity,customer\n1,2024-05-01 10:00:00,call,C1\n"
@@ -257,6 +257,38 @@ def test_a_file_name_that_is_no_text_is_taken_in(world: World) -> None:
     Path(os.fsdecode(path)).write_text(GOOD)
     world.night()
     assert world.ledger[0].record.file == "crm_\\xff.csv"
+
+
+def test_what_landed_later_is_left_and_what_was_missed_is_not(world: World) -> None:
+    world.source()
+    for day in (1, 2, 3):
+        world.land(f"crm_{day}.csv", GOOD.replace("C1", f"C{day}"), datetime(2024, 5, day, 3, tzinfo=UTC))
+    report = take_in(world.project, world.root / "lake", AS_OF, landed_before=datetime(2024, 5, 2, 3, tzinfo=UTC))
+    assert [(f.file, f.outcome) for f in report.files] == [
+        ("crm_1.csv", "used"), ("crm_2.csv", "later"), ("crm_3.csv", "later"),
+    ]  # fmt: skip
+    world.land("crm_0.csv", GOOD.replace("C1", "C0"), datetime(2024, 4, 1, tzinfo=UTC))
+    report = take_in(world.project, world.root / "lake", AS_OF, landed_before=datetime(2024, 5, 2, 4, tzinfo=UTC))
+    assert [f.file for f in report.of("used")] == ["crm_0.csv", "crm_2.csv"]
+    assert [f.record.file for f in world.ledger] == ["crm_1.csv", "crm_0.csv", "crm_2.csv"]
+    with pytest.raises(ValueError, match="need a time zone"):
+        take_in(world.project, world.root / "lake", AS_OF, landed_before=datetime(2024, 5, 2))
+
+
+def test_the_first_file_of_the_ledger_is_that_of_the_lowest_sequence(world: World) -> None:
+    assert Ledger(world.root / "lake").first() is None
+    world.source()
+    world.land("crm_b.csv", GOOD, datetime(2024, 5, 1, tzinfo=UTC))
+    world.night()
+    world.land("crm_a.csv", GOOD.replace("C1", "C2"), datetime(2024, 4, 1, tzinfo=UTC))
+    world.night()
+    first = Ledger(world.root / "lake").first()
+    assert first is not None
+    assert (first.record.sequence, first.record.file) == (1, "crm_b.csv")
+    (world.root / "lake" / "ledger" / first.path.name).rename(first.path.with_name(f"100{first.path.name}"))
+    again = Ledger(world.root / "lake").first()
+    assert again is not None
+    assert again.record.file == "crm_a.csv", "by number, not by text"
 
 
 def test_as_of_needs_a_zone(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -63,10 +63,10 @@ def test_the_schedule_is_at_the_projects_hour_in_its_zone(tmp_path: Path, monkey
     monkeypatch.setenv("KLANTSPOOR_PROJECT", str(make_project(tmp_path)))
     schedule = nightly_schedule()
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 2 * * *", "Europe/Amsterdam")
-    moment = datetime(2024, 6, 1, 0, 30, tzinfo=UTC)
+    moment = datetime.now(UTC) - timedelta(hours=1)
     with dg.build_schedule_context(scheduled_execution_time=moment) as context:
         (request,) = schedule.evaluate_tick(context).run_requests or []
-    assert datetime.fromisoformat(request.tags[AS_OF_TAG]) == moment
+    assert datetime.fromisoformat(request.tags[AS_OF_TAG]) == moment, "nothing has landed, so no night is due"
 
 
 @pytest.mark.parametrize("project", [None, "nowhere"])
@@ -78,6 +78,14 @@ def test_definitions_load_without_a_project(
         monkeypatch.setenv("KLANTSPOOR_PROJECT", str(tmp_path / project))
     schedule = nightly_schedule()
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 3 * * *", "UTC")
+
+
+def test_the_ledger_and_the_night_have_partitions_and_the_tables_none() -> None:
+    graph = defs.resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).is_partitioned} == {"ledger"}
+    night = defs.resolve_job_def("nightly")
+    assert isinstance(night.partitions_def, dg.DailyPartitionsDefinition)
+    assert night.backfill_policy == dg.BackfillPolicy.single_run(), "one run for a range"
 
 
 def test_a_run_without_a_project_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
