@@ -95,7 +95,7 @@ def back_up(
         ConfigError: the key is asked for and not there, or is another than the ledger was made with.
     """
     target = target.absolute()
-    refuse_nested(target, {"back-up": target}, places(project, lake))
+    refuse_nested(target, places(project, lake))
     ledger = Ledger(lake.root)
     if not ledger.files():
         raise LakeError("Nothing was read into this lake yet: there is nothing to back up")
@@ -114,20 +114,19 @@ def places(project: Project, lake: Lake) -> dict[str, Path]:
     return {"project": root, "lake": lake.root, "landing": root / file.landing, "vault": root / file.vault}
 
 
-def refuse_nested(told: Path, ours: dict[str, Path], others: dict[str, Path]) -> None:
-    """Sees that folders lie apart, links followed.
+def refuse_nested(folder: Path, others: dict[str, Path]) -> None:
+    """Sees that a back-up's folder lies apart from others, links followed.
 
     Raises:
-        BackupError: one of `ours` lies in one of the `others`, or that in it.
+        BackupError: it lies in one of these, or that in it.
     """
-    for what, folder in ours.items():
-        mine = folder.resolve()
-        for name, other in others.items():
-            theirs = other.resolve()
-            if mine == theirs or theirs in mine.parents or mine in theirs.parents:
-                raise BackupError(
-                    f"{told} is no place for a {what}: it lies in the {name} folder, or that in it. Best is another disk"
-                )
+    mine = folder.resolve()
+    for name, other in others.items():
+        theirs = other.resolve()
+        if mine == theirs or theirs in mine.parents or mine in theirs.parents:
+            raise BackupError(
+                f"{folder} is no place for a back-up: it lies in the {name} folder, or that in it. Best is another disk"
+            )
 
 
 def _keys(project: Project, key_check: str) -> Keys:

@@ -80,7 +80,7 @@ def restore(
     project = _project(source / manifest.folder / "project", folder)
     lake, vault = open_lake(project), Vault(project)
     vault.check()
-    refuse_nested(source, {"back-up": source}, {"project": folder, "lake": lake.root, "vault": vault.folder})
+    refuse_nested(source, {"project": folder, "lake": lake.root, "vault": vault.folder})
     with lake.writing("restore"), Ledger(lake.root).locked():
         Putting(source / manifest.folder, manifest, project, lake, vault).run(replace, tell)
     return _report(manifest, project, lake, vault)
