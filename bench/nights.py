@@ -10,12 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -39,25 +38,24 @@ def night(folder: Path, days: int, is_hot: bool) -> Told:
 
     parts: dict[str, float] = {"start": time.process_time()}
     hot: Told = {}
-    peak: dict[str, float] = {}
+    inside = [0.0]  # of each part that is going on, what parts within it have taken
 
     @contextmanager
     def booked(name: str) -> Iterator[None]:
         since = time.process_time()
-        if is_hot:
-            with hottest(hot, name):
-                yield
-        else:
+        inside.append(0.0)
+        with hottest(hot, name) if is_hot else nullcontext():
             yield
-        parts[name] = parts.get(name, 0.0) + time.process_time() - since
-        peak[name] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux gives KiB
+        spent = time.process_time() - since
+        parts[name] = parts.get(name, 0.0) + spent - inside.pop()
+        inside[-1] += spent
 
     def timed(of: Any, name: str, part: str) -> None:
         inner = getattr(of, name)
 
-        def outer(*arguments: Any) -> Any:
+        def outer(*arguments: Any, **named: Any) -> Any:
             with booked(part):
-                return inner(*arguments)
+                return inner(*arguments, **named)
 
         setattr(of, name, outer)
 
@@ -76,7 +74,7 @@ def night(folder: Path, days: int, is_hot: bool) -> Told:
     lake = Lake(folder / "lake", timezone=mine.file.timezone, memory_mb=limits.memory_mb)
     version = stage.night(mine, lake, as_of(LAST + days))
     parts["rest"] = time.process_time() - sum(parts.values())
-    return {"parts": parts, "peak": peak, "hot": hot, "rows": version.manifest["tables"]}
+    return {"parts": parts, "hot": hot, "rows": version.manifest["tables"]}
 
 
 def restored(kept: Path, lake: Path, laid_aside: Path | None = None) -> None:
