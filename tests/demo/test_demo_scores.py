@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 import simulation
-from klantspoor import events, identity, journeys, marts
+from klantspoor import events, identity, journeys, marts, restatements
 from klantspoor.identity.score import Scores
 from klantspoor.intake import take_in
 from klantspoor.lake import open_lake
@@ -52,6 +52,7 @@ def reached(tmp_path_factory: pytest.TempPathFactory) -> Reached:
     journeys.build(project, staging)
     for name in marts.MARTS:
         marts.build(name, project, staging)
+    restatements.build(project, lake, staging)
     staging.write("runs", runs_table(staging, None))
     version = lake.publish(staging)
     truth = folder / "truth"

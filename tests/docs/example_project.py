@@ -9,7 +9,7 @@ from pathlib import Path
 
 from documents import files, text
 
-from klantspoor import events, identity, journeys, marts
+from klantspoor import events, identity, journeys, marts, restatements
 from klantspoor.intake import take_in
 from klantspoor.lake import Staging, open_lake
 from klantspoor.lake.steps import runs_table
@@ -53,5 +53,6 @@ def publish(project: Project) -> None:
     for name in marts.MARTS:
         marts.build(name, project, staging)
     lake = open_lake(project)
+    restatements.build(project, lake, staging)
     staging.write("runs", runs_table(staging, None))
     lake.publish(staging)

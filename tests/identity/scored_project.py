@@ -10,7 +10,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from klantspoor import events, identity, journeys, marts
+from klantspoor import events, identity, journeys, marts, restatements
 from klantspoor.intake import take_in
 from klantspoor.lake import open_lake
 from klantspoor.lake.steps import runs_table
@@ -152,6 +152,7 @@ def publish(folder: Path) -> Project:
     journeys.build(project, staging)
     for name in marts.MARTS:
         marts.build(name, project, staging)
+    restatements.build(project, lake, staging)
     staging.write("runs", runs_table(staging, None))
     lake.publish(staging)
     (folder / "events.csv").write_text(EVENTS, encoding="utf-8")
