@@ -75,12 +75,12 @@ def find_causes(con: duckdb.DuckDBPyConnection, *, rules: bool) -> None:
             FROM (SELECT * FROM before_journeys UNION ALL SELECT * FROM tonight_journeys) SEMI JOIN changed USING (journey_id)
             GROUP BY journey_id),
         own AS (SELECT journey_id, min(cause) AS cause FROM members JOIN event_causes USING (event_id) GROUP BY journey_id),
+        -- With its type on each row, and made once: joined by type alone, journeys would be very many pairs.
+        typed AS MATERIALIZED (SELECT members.*, journey_type FROM members JOIN kinds USING (journey_id)),
         other AS (SELECT m.journey_id, min(own.cause) AS cause
-            FROM members m JOIN members o ON o.event_id = m.event_id AND o.side <> m.side AND o.journey_id <> m.journey_id
-            JOIN own ON own.journey_id = o.journey_id
-            JOIN kinds mine ON mine.journey_id = m.journey_id
-            JOIN kinds theirs ON theirs.journey_id = o.journey_id AND theirs.journey_type = mine.journey_type
-            GROUP BY m.journey_id),
+            FROM typed m JOIN typed o ON o.event_id = m.event_id AND o.journey_type = m.journey_type AND o.side <> m.side
+                AND o.journey_id <> m.journey_id
+            JOIN own ON own.journey_id = o.journey_id GROUP BY m.journey_id),
         person AS (SELECT journey_id, min(persons.cause) AS cause
             FROM (SELECT journey_id, unnest(mine) AS person_id FROM kinds) JOIN persons USING (person_id)
             GROUP BY journey_id)
