@@ -55,9 +55,10 @@ ui: $(READY)
 	@mkdir -p .dagster && cp dagster.yaml .dagster/
 	@DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
 
-# The long runs: thousands of generated histories.
+# The long runs: every fault at every call, thousands of generated histories of nights and of journeys. Hours.
 soak: $(READY)
-	@$(BIN)/python -m pytest -m soak tests/journeys
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m soak
+	@KLANTSPOOR_EXAMPLES=$${KLANTSPOOR_EXAMPLES:-3000} $(BIN)/python -m pytest -n 2 --dist loadfile tests/nights
 
 # pip-compile writes hashes for every platform's files; the options keep any index address out of the file.
 lock:
