@@ -1,4 +1,4 @@
-"""Whether a night says rightly which events it changed: `canonical/changes.parquet` against the tables of two versions."""
+"""Whether a night says rightly which events it changed: `changes.parquet` against the tables of two versions. No test."""
 
 from __future__ import annotations
 

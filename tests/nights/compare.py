@@ -48,12 +48,13 @@ def _plain(part: pa.Table) -> pa.Table:
 
 def difference(nights: Path, whole: Path, names: list[str]) -> str | None:
     """What the tables after some nights (`nights`) say otherwise than those built as a whole; None where they agree."""
-    tables = ((TABLES[name], read(nights / name, TABLES[name]), read(whole / name, TABLES[name])) for name in names)
+    tables = ((name, read(nights / name, TABLES[name]), read(whole / name, TABLES[name])) for name in names)
     return "\n".join(filter(None, (difference_of(*one) for one in tables))) or None
 
 
-def difference_of(table: Table, nights: pa.Table, whole: pa.Table) -> str | None:
+def difference_of(name: str, nights: pa.Table, whole: pa.Table) -> str | None:
     """The same of one table, in whatever order the rows of either are."""
+    table = TABLES[name]
     one, other = in_order(table, nights), in_order(table, whole)
     return None if one.equals(other) else _told(table, one, other)
 

@@ -225,11 +225,27 @@ class Teller:
         row = self.old("id")
         if row is None:
             return self.new()
-        changed = [self.pick(_CORRECTIONS)(self, row) for _ in range(self.pick((1, 1, 2)))]
-        for change in changed:
-            row = replace(row, **change)
+        for _ in range(self.pick((1, 1, 2))):
+            row = replace(row, **self.pick(self.corrections(row))())
         version = (row.version or 0) + self.pick((1, 1, 1, 0, -1))
         return self.land(replace(row, version=version))
+
+    def corrections(self, row: Row) -> tuple[Callable[[], dict[str, Any]], ...]:
+        pick = self.pick
+        return (
+            lambda: {"at": self.near(row.at)},
+            lambda: {"at": self.near()},
+            lambda: self.identified(("customer",)),
+            lambda: dict.fromkeys(IDENTIFIERS, "") | self.identified(),
+            lambda: {"activity": pick(ACTIVITIES.get(row.source, ("",)))},
+            lambda: {"order": pick(_ORDERS), "claim": pick(_CLAIMS)},
+            lambda: {"contract": pick(_CONTRACTS)},
+            lambda: {"topic": pick(_TOPICS)},
+            lambda: {"until": pick((None, row.at, row.at + pick(self.gaps)))},
+            lambda: {"score": pick((None, 0, 10))},
+            lambda: {"team": pick(_TEAMS), "initiator": pick(_INITIATORS)},
+            lambda: {"tie": pick((None, 1, 2)), "need": pick((None, row.at - DAY))},
+        )
 
     def merged(self) -> Step:
         """A row with identifiers of two persons."""
@@ -325,21 +341,6 @@ class Teller:
     def read_again(self) -> Step:
         return ReadAgain(self.pick(SOURCES))
 
-
-_CORRECTIONS: tuple[Callable[[Teller, Row], dict[str, Any]], ...] = (
-    lambda teller, row: {"at": teller.near(row.at)},
-    lambda teller, row: {"at": teller.near()},
-    lambda teller, row: teller.identified(("customer",)),
-    lambda teller, row: dict.fromkeys(IDENTIFIERS, "") | teller.identified(),
-    lambda teller, row: {"activity": teller.pick(ACTIVITIES.get(row.source, ("",)))},
-    lambda teller, row: {"order": teller.pick(_ORDERS), "claim": teller.pick(_CLAIMS)},
-    lambda teller, row: {"contract": teller.pick(_CONTRACTS)},
-    lambda teller, row: {"topic": teller.pick(_TOPICS)},
-    lambda teller, row: {"until": teller.pick((None, row.at, row.at + teller.pick(teller.gaps)))},
-    lambda teller, row: {"score": teller.pick((None, 0, 10))},
-    lambda teller, row: {"team": teller.pick(_TEAMS), "initiator": teller.pick(_INITIATORS)},
-    lambda teller, row: {"tie": teller.pick((None, 1, 2)), "need": teller.pick((None, row.at - DAY))},
-)
 
 KINDS: dict[str, Callable[[Teller], Step]] = {
     "new": Teller.new,

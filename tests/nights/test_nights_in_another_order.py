@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from random import Random
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
-from klantspoor.dictionary import TABLES
-from klantspoor.lake import Version
 from tests.nights.budget import EXAMPLES, FIRST_SEED
-from tests.nights.compare import difference_of, read
+from tests.nights.compare import difference_of
 from tests.nights.generate import seeded
 from tests.nights.history import DAY, History, Land, Night, Row
+from tests.nights.renamed import named, names_of
 from tests.nights.world import World, hurried
 
 SEEDS = range(FIRST_SEED, FIRST_SEED + max(EXAMPLES // 12, 1))
-OF_FILES = ("intake", "quarantine", "freshness")
-"""What tells of files, one by one: of those an order is part."""
-OF_ORDER = {
-    "events": ("received_at", "file_sequence", "row_number"),
-    "identities": ("rule",),
-    "identity_audit": ("audit_number",),
-}
-"""Columns that say which file came first, or who stands at the head of a person for it."""
 
 
 def orderless(history: History, seed: int) -> list[Row]:
@@ -59,33 +47,6 @@ def delivered(root: Path, files: list[tuple[Row, ...]], at: list[int], settings:
     return world
 
 
-def names_of(version: Version) -> dict[str, str]:
-    """By person id a name that does not depend on who came first: made of the stretches of identifiers that are theirs."""
-    table = read(version.root / "identities", TABLES["identities"])
-    held: dict[str, list[str]] = {}
-    for row in table.select(["person_id", "identifier_type", "identifier", "valid_from"]).to_pylist():
-        held.setdefault(row.pop("person_id"), []).append(repr(row))
-    return {person: hashlib.sha256("".join(sorted(rows)).encode()).hexdigest()[:16] for person, rows in held.items()}
-
-
-def named(version: Version) -> dict[str, pa.Table]:
-    """The tables with those names, without what tells of the order of files."""
-    names = names_of(version)
-    known = pa.array([*names, None], pa.string())
-    new = pa.array([*names.values(), None], pa.string())
-    found = {}
-    for name, table in TABLES.items():
-        if name in OF_FILES or name in ("runs", "restatements", "person_aliases"):
-            continue
-        rows = read(version.root / name, table)
-        rows = rows.drop_columns(list(OF_ORDER.get(name, ())))
-        if "person_id" in rows.column_names:
-            place = pc.index_in(rows["person_id"], value_set=known)
-            rows = rows.set_column(rows.column_names.index("person_id"), "person_id", new.take(place))
-        found[name] = rows
-    return found
-
-
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_order_of_files_does_not_matter(tmp_path: Path, seed: int) -> None:
     history, dice = seeded(seed, 6), Random(seed)
@@ -105,5 +66,5 @@ def test_the_order_of_files_does_not_matter(tmp_path: Path, seed: int) -> None:
         assert len(names_of(versions[0])) > 0
         tables = [named(version) for version in versions if version is not None]
     assert tables[0].keys() == tables[1].keys()
-    told = [difference_of(TABLES[name], rows, tables[1][name]) for name, rows in tables[0].items()]
+    told = [difference_of(name, rows, tables[1][name]) for name, rows in tables[0].items()]
     assert not any(told), "\n".join(filter(None, told))

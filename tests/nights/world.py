@@ -67,7 +67,7 @@ _EPOCH = round(START.timestamp()) * 1_000_000
 _INSTANTS = ("at", "until", "need")
 
 
-class InterruptedNightError(Exception):
+class BrokenOffError(Exception):
     """The night ends here."""
 
 
@@ -105,14 +105,18 @@ def hurried(*, whole: bool = False) -> Iterator[None]:
     """
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ, {KEY: "a secret of more than sixteen characters"}))
-        stack.enter_context(patch("os.fsync", lambda handle: None))
+        stack.enter_context(patch("os.fsync", _nothing))
         if not whole:
             stack.enter_context(patch("duckdb.connect", _Shared()))
-            stack.enter_context(patch("klantspoor.lake.version.comment_view", lambda *given: None))
-            stack.enter_context(patch.object(nights, "judge", lambda *given: None))
-            stack.enter_context(patch.object(nights, "gate", lambda *given: None))
+            stack.enter_context(patch("klantspoor.lake.version.comment_view", _nothing))
+            stack.enter_context(patch.object(nights, "judge", _nothing))
+            stack.enter_context(patch.object(nights, "gate", _nothing))
             stack.enter_context(patch.object(nights, "build_restatements", _nothing_else))
         yield
+
+
+def _nothing(*given: Any) -> None:
+    """In place of what costs time only."""
 
 
 def _nothing_else(project: Project, lake: Lake, staging: Staging) -> None:
@@ -194,7 +198,7 @@ class World:
         try:
             with failing(step.fails):
                 self._run(step.at)
-        except InterruptedNightError:
+        except BrokenOffError:
             if step.again:
                 self._run(step.at)
         after = self.lake.current()
@@ -357,7 +361,7 @@ def _cell(row: Row, name: str) -> Any:
 
 @contextmanager
 def failing(where: str) -> Iterator[None]:
-    """A night inside ends with `InterruptedNightError` there (one of FAILURES; empty: nowhere)."""
+    """A night inside ends with `BrokenOffError` there (one of FAILURES; empty: nowhere)."""
     if not where:
         yield
         return
@@ -370,16 +374,16 @@ def failing(where: str) -> Iterator[None]:
 
 def _step(call: Any, when: str, what: str, *given: Any) -> Any:
     if when == "before":
-        raise InterruptedNightError
+        raise BrokenOffError
     call(*given)
-    raise InterruptedNightError
+    raise BrokenOffError
 
 
 @contextmanager
 def _stage(measured: Any, when: str, what: str, staging: Any, name: str) -> Iterator[Any]:
     if name == what and when == "before":
-        raise InterruptedNightError
+        raise BrokenOffError
     with measured(staging, name) as step:
         yield step
     if name == what:
-        raise InterruptedNightError
+        raise BrokenOffError
