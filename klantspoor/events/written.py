@@ -156,5 +156,6 @@ def note_base(base: Base, staging: Staging, *, settles: bool) -> None:
         "settles": settles,
         "made_of": base.made_of,
     }
+    staging.set_rules(base.rules)
     staging.set_generation(base.generation if base.version else 0)
     (staging.work("canonical") / "base.json").write_text(json.dumps(said), "utf-8")

@@ -94,6 +94,7 @@ def _manifest(staging: Staging, root: Path, name: str, known: dict[str, dict[str
         "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": software(),
         "dictionary": dictionary_fingerprint(),
+        "rules": staging.rules,
         "tables": rows,
         "files": files,
     }

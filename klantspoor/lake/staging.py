@@ -157,6 +157,18 @@ class Staging:
         """Note that settled parts of lower generations were judged on earlier nights."""
         (self.root / "generation").write_text(f"{number}\n", "utf-8")
 
+    @property
+    def rules(self) -> str | None:
+        """A fingerprint of the configuration that decides about events and journeys; None where none was noted."""
+        try:
+            return (self.root / "rules").read_text("utf-8").strip()
+        except FileNotFoundError:
+            return None
+
+    def set_rules(self, fingerprint: str) -> None:
+        """Note the fingerprint for the manifest."""
+        (self.root / "rules").write_text(f"{fingerprint}\n", "utf-8")
+
     def connect_to_judge(self, threads: int | None = None) -> duckdb.DuckDBPyConnection:
         """As `connect`, with the rows written tonight alone; the whole table is the view `whole_TABLE`.
 

@@ -40,7 +40,7 @@ class Version:
     def manifest(self) -> dict[str, Any]:
         """What it holds.
 
-        `version`, `run_id`, `as_of`, `published_at`, `software`, `dictionary`, `tables` (name -> rows), `files`
+        `version`, `run_id`, `as_of`, `published_at`, `software`, `dictionary`, `rules`, `tables` (name -> rows), `files`
         (path -> sha256, bytes, and rows of Parquet).
 
         Raises:
