@@ -44,8 +44,7 @@ VAULT_SCHEMA = pa.schema(
 """A record as a row told it: whose (type and pseudonym of the row's most trusted usable identifier), when, and what."""
 _NAME = re.compile(r"^\d{8,}-[0-9a-f]{12}\.parquet$")
 _ASIDE = ".tmp-"
-_OWN_ASIDE = re.compile(r"^\.tmp-(\d{8,}|scratch|restoring)$")
-"""What is made here, and copies of a back-up that were never put in their place; a rotation has a folder of its own."""
+"""How what is not whole yet is called, here and in other rooms: who makes such a thing holds the ledger's lock."""
 _BATCH = 100_000
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 
@@ -118,9 +117,8 @@ class Vault:
         """
         if not self.folder.is_dir() or not known:
             return
-        for leftover in self.folder.iterdir():
-            if _OWN_ASIDE.match(leftover.name):
-                shutil.rmtree(leftover)
+        for leftover in self.folder.glob(f"{_ASIDE}*"):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         for path in self.files():
             if path.stem not in known:
                 path.unlink()

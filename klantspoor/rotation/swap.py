@@ -94,6 +94,7 @@ def _move(swap: Swap) -> None:
         for folder in sorted({swap.place / path.relative_to(swap.aside).parent for path in moved}):
             _sync(folder)
         shutil.rmtree(swap.aside)
+        _sync(swap.aside.parent)
     elif swap.aside.exists():
         swap.aside.replace(swap.place)
         _sync(swap.place.parent)

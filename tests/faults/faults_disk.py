@@ -101,8 +101,16 @@ class Disk:
             self._rename(call.other, lambda names, name: names.update({name: node}))
             if call.kind == "rename":
                 self._rename(call.path, lambda names, name: names.pop(name))
+                self._join(call)
         else:
             self._change(call)
+
+    def _join(self, call: Call) -> None:
+        """Within one folder a name is moved at once; between two, either may have it for itself."""
+        folders = [path.rpartition("/")[0] for path in (call.path, call.other)]
+        folder = self._find(folders[0])
+        if folders[0] == folders[1] and isinstance(folder, Folder):
+            del folder.states[-2]
 
     def _is_below(self, path: str) -> bool:
         return path == self._root or path.startswith(self._root + "/")

@@ -88,7 +88,8 @@ def poll(project: str, gate: str, stop: str) -> dict[str, dict[str, list[Any]]]:
     Errors are seen too. While somebody holds the file `gate`, which names the trial, the project is being exchanged: no look.
     """
     seen: dict[str, dict[str, list[Any]]] = {kind: {} for kind in READERS}
-    while not Path(stop).exists():
+    while True:
+        last = Path(stop).exists()
         for kind, reader in READERS.items():
             with Path(gate).open() as held:
                 fcntl.flock(held, fcntl.LOCK_SH)
@@ -98,8 +99,9 @@ def poll(project: str, gate: str, stop: str) -> dict[str, dict[str, list[Any]]]:
                 except Exception as error:
                     found = json.dumps(f"{type(error).__name__}: {error}")
             seen[kind].setdefault(found, [0, trial])[0] += 1
+        if last:
+            return seen
         time.sleep(0.4)
-    return seen
 
 
 # --- what no analyst looks at ------------------------------------------------------------------------------------------

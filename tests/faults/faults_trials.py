@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.faults.faults_disk import Choice, Disk
 from tests.faults.faults_server import Ended, Server, Started
-from tests.faults.faults_shim import Armed, Call, Mode, read_log
+from tests.faults.faults_shim import Armed, ArmedReading, Call, Mode, read_log
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,18 @@ class Trials:
         self.scenario = scenario
         self.server = server
         self.project = server.home / "project"
-        self._base = server.home / f"base-{scenario.name.replace(' ', '-')}"
+        self.base = server.home / f"base-{scenario.name.replace(' ', '-')}"
         self._gate = server.home / "gate"
-        self._whole: list[dict[str, Any]] = []
+        self.whole: list[dict[str, Any]] = []
         self._healed: set[str] = set()
         self._seen: dict[str, dict[str, Any]] = {}
         self.reruns = 0
         shutil.rmtree(self.project, ignore_errors=True)
         for name, given in scenario.before:
             self.call(name, **given).must()
-        shutil.rmtree(self._base, ignore_errors=True)
-        shutil.copytree(self.project, self._base)
-        self._before = self._read()
+        shutil.rmtree(self.base, ignore_errors=True)
+        shutil.copytree(self.project, self.base)
+        self._before = self.read()
         log = server.home / "log"
         ended = self.act(Armed(server.home, Mode.COUNT, 0, log))
         ended.must()
@@ -76,26 +76,31 @@ class Trials:
         self.after = Disk(self.project, self.project)
         self.wanted = self.call("outcome", module="faults_readers").must()
         assert self.wanted["leftovers"] == []
-        self._whole = [self._before, self.wanted["tables"]]
+        self.whole = [self._before, self.wanted["tables"]]
 
-    def call(self, name: str, *, module: str = "faults_world", armed: Armed | None = None, **given: Any) -> Ended:
+    def call(
+        self, name: str, *, module: str = "faults_world", armed: Armed | ArmedReading | None = None, **given: Any
+    ) -> Ended:
         return self.server.run(f"{module}:{name}", armed=armed, project=self.project, **given)
 
-    def act(self, armed: Armed | None = None) -> Ended:
+    def act(self, armed: Armed | ArmedReading | None = None) -> Ended:
         name, given = self.scenario.act
         return self.call(name, armed=armed, run_id="disturbed" if armed else "again", **given)
 
-    def _read(self) -> dict[str, Any]:
+    def read(self) -> dict[str, Any]:
         found: dict[str, Any] = self.call("read", module="faults_readers").must()
         return found
 
     # --- one trial ---------------------------------------------------------------------------------------------------
 
-    def go_wrong(self, mode: Mode, at: int) -> Ended:
-        """The act, disturbed at a call, on the project as it was; then everything that must hold after it."""
-        label = f"{self.scenario.name}, {mode.name} at {at} of {len(self.calls)}"
+    def go_wrong(self, mode: Mode, at: int, below: str = "") -> Ended:
+        """The act, disturbed at a call, on the project as it was; then everything that must hold after it.
+
+        With `below` only calls below that part of the project count.
+        """
+        label = f"{self.scenario.name}, {mode.name} at {at} of {len(self.calls)} {below}"
         self.reset(label)
-        ended = self.act(Armed(self.server.home, mode, at))
+        ended = self.act(Armed(self.project / below if below else self.server.home, mode, at))
         deadly = mode in (Mode.KILL, Mode.TORN)
         assert ended.code in ((-9,) if deadly else (0, 1)), f"{label}: ended with {ended.code}; {ended.trace}"
         assert deadly or ended.changes >= at, f"{label}: it never came to that call"
@@ -106,12 +111,24 @@ class Trials:
         """The project as it was."""
         with self.exchanged(label):
             shutil.rmtree(self.project)
-            shutil.copytree(self._base, self.project)
+            shutil.copytree(self.base, self.project)
 
     def start(self, armed: Armed) -> Started:
         """The act, disturbed, while this process goes on."""
         name, given = self.scenario.act
         return self.server.start(f"faults_world:{name}", armed=armed, project=self.project, run_id="disturbed", **given)
+
+    def small_disk(self, room: int) -> dict[str, Any] | None:
+        """The act on a disk with so many bytes left, and what must hold after it; what `on_small_disk` gives."""
+        _, given = self.scenario.act
+        call = "faults_small_disk:on_small_disk"
+        found: dict[str, Any] | None = self.server.run(
+            call, project=self.project, base=self.base, room=room, **given
+        ).must()
+        if found is not None:
+            assert found["seen"] in self.whole, f"{room} bytes left: {_told(found['seen'], self.whole[0])}"
+            assert found["outcome"] == self.wanted, f"{room} bytes left: {_told(found['outcome'], self.wanted)}"
+        return found
 
     def power_fails(self, disk: Disk, choice: Choice, label: str) -> None:
         """The project as it may be found after a power failure; then everything that must hold after it."""
@@ -124,14 +141,14 @@ class Trials:
 
     def replayed(self) -> Iterator[tuple[Call, Disk]]:
         """Every call of the undisturbed run, and the disk after it."""
-        disk = Disk(self._base, self.project)
+        disk = Disk(self.base, self.project)
         for call in self.calls:
             disk.apply(call)
             yield call, disk
 
     def end(self) -> Disk:
         """The disk after all of them, as the calls tell it."""
-        disk = Disk(self._base, self.project)
+        disk = Disk(self.base, self.project)
         for call in self.calls:
             disk.apply(call)
         return disk
@@ -150,14 +167,14 @@ class Trials:
         """Readers see a whole version, the right one where it is known which; and done once more, all is as undisturbed."""
         visible = self._digest(("current", "versions", "klantspoor.duckdb"))
         if visible not in self._seen:
-            self._seen[visible] = self._read()
+            self._seen[visible] = self.read()
         seen = self._seen[visible]
         for kind, found in seen.items():
-            assert found in [whole[kind] for whole in self._whole], (
+            assert found in [whole[kind] for whole in self.whole], (
                 f"{label}: {kind} saw {_told(found, self._before[kind])}"
             )
         if published is not None:
-            assert seen["glob"] == self._whole[published]["glob"], f"{label}: published? {published}"
+            assert seen["glob"] == self.whole[published]["glob"], f"{label}: published? {published}"
         state = self._digest(("",))
         if state not in self._healed:
             self.reruns += 1
@@ -197,14 +214,16 @@ class Trials:
         with self.exchanged("nothing yet"):
             pass
         poller = self.server.start("faults_readers:poll", project=self.project, gate=self._gate, stop=stop)
-        yield
-        stop.touch()
-        for kind, looks in poller.wait().must().items():
-            assert sum(times for times, _ in looks.values()) > 3
+        try:
+            yield
+        finally:
+            stop.touch()
+            saw = poller.wait().must()
+        for kind, looks in saw.items():
             for text, (_, trial) in looks.items():
                 found = json.loads(text)
                 gone = self.scenario.drops and isinstance(found, str) and _GONE.search(found)
-                whole = found in [version[kind] for version in self._whole]
+                whole = found in [version[kind] for version in self.whole]
                 assert whole or gone, f"{kind} saw in {trial}: {_told(found, self._before[kind])}"
 
 

@@ -5,13 +5,14 @@ The spread of calls that runs every time is the same every time; all of them are
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import pytest
 
 from tests.faults.faults_checks import check_calls, check_end, check_log, check_power, spread
 from tests.faults.faults_server import Server
-from tests.faults.faults_shim import Armed, Mode
+from tests.faults.faults_shim import Armed, ArmedReading, Mode, Reading
 from tests.faults.faults_trials import SCENARIOS, Trials
 
 SOME = {
@@ -60,6 +61,44 @@ def test_two_nights_at_once(trials: Trials) -> None:
         first.go_on()
         first.wait().must()
         trials.examine(f"two at once, at {number}", published=True)
+
+
+@pytest.mark.parametrize("part", ["lake", "lake/ledger", "lake/versions", "lake/work", "vault"])
+def test_a_folder_is_read_only(trials: Trials, part: str) -> None:
+    with trials.readers():
+        ended = trials.go_wrong(Mode.READONLY, 1, part)
+    assert ended.error == "OSError"
+    assert "Read-only file system" in ended.trace
+
+
+@pytest.mark.parametrize("mode", [Reading.TRUNCATE, Reading.ERROR, Reading.DELETE], ids=lambda mode: mode.name)
+def test_a_landing_file_is_spoilt_as_it_is_read(trials: Trials, mode: Reading) -> None:
+    """The night goes on without it; delivered again, it comes to what it would have come to."""
+    last = sorted((trials.base / "landing").iterdir(), key=lambda path: path.stat().st_mtime)[-1]
+    path = trials.project / "landing" / last.name
+    trials.reset(f"without {last.name}")
+    path.unlink()
+    trials.act().must()
+    trials.whole.append(trials.read())
+    with trials.readers():
+        trials.reset(f"{last.name}, {mode.name}")
+        trials.act(ArmedReading(path, mode, 3)).must()
+        assert trials.read() == trials.whole[-1]
+        shutil.copy2(last, path)
+        trials.examine(f"{last.name}, {mode.name}", published=None)
+    trials.whole.pop()
+
+
+def test_the_disk_is_full_indeed(trials: Trials, record_property: Note) -> None:
+    """Not by way of the library that injects faults: on a disk of a few pages more than the project takes."""
+    need = trials.small_disk(room=1 << 26)
+    if need is None:
+        pytest.skip("needs to be allowed to mount a disk in memory")
+    assert need["code"] == 0
+    rooms = [need["took"] * part // 4 for part in (1, 3, 5)]
+    codes = [trials.small_disk(room)["code"] for room in rooms]
+    assert 1 in codes
+    record_property("faults", f"{trials.scenario.name}: a disk with {rooms} bytes left: exit codes {codes}")
 
 
 @pytest.mark.soak

@@ -247,13 +247,13 @@ def test_a_ledger_that_knows_nothing_empties_no_vault(world: World) -> None:
     assert len(vault(world)) == 1
 
 
-def test_only_its_own_leftovers_are_swept(world: World) -> None:
+def test_what_was_never_finished_is_swept(world: World) -> None:
     take_csv(world, HEAD + line(1, "C1", "", "Ann"), defaults=MAPPING)
     (path,) = Vault(world.project).files()
-    for name in (".tmp-00000007", ".tmp-scratch", ".tmp-others"):
+    for name in (".tmp-00000007", ".tmp-scratch", ".tmp-rotating"):
         (world.root / "vault" / name).mkdir()
     world.night()
-    assert [each.name for each in vault(world)] == [".tmp-others", path.name]
+    assert [each.name for each in vault(world)] == [path.name]
     assert len(told(world)) == 1
 
 
