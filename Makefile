@@ -8,6 +8,7 @@ export PYTHONDONTWRITEBYTECODE =
 export KLANTSPOOR_PROJECT ?= $(CURDIR)/demo
 CUSTOMERS ?= 2000
 DAYS ?= 180
+HISTORIES ?= 3000
 
 .PHONY: setup run test check format lock bench bench-identity bench-nights ui clean docs soak
 
@@ -58,6 +59,7 @@ ui: $(READY)
 # The long runs: thousands of generated histories.
 soak: $(READY)
 	@$(BIN)/python -m pytest -m soak tests/journeys
+	@KLANTSPOOR_EXAMPLES=$(HISTORIES) $(BIN)/python -m pytest -n 2 -m "soak or not soak" tests/nights
 
 # pip-compile writes hashes for every platform's files; the options keep any index address out of the file.
 lock:

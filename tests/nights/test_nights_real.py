@@ -51,7 +51,9 @@ class RealWorld(World):
         moment = (delivery.landed - LANDED).timestamp()
         for stem, rows in delivery.files.items():
             path = landing / f"{stem}_{delivery.landed:%Y_%m}.csv.gz"
-            rows.to_csv(path, index=False, header=rows.columns.dtype == object or isinstance(rows.columns.dtype, pd.StringDtype))
+            rows.to_csv(
+                path, index=False, header=rows.columns.dtype == object or isinstance(rows.columns.dtype, pd.StringDtype)
+            )
             os.utime(path, (moment, moment))
 
     def publish(self, at: pd.Timestamp) -> None:
