@@ -8,6 +8,7 @@ export PYTHONDONTWRITEBYTECODE =
 export KLANTSPOOR_PROJECT ?= $(CURDIR)/demo
 CUSTOMERS ?= 2000
 DAYS ?= 180
+HISTORIES ?= 3000
 
 .PHONY: setup run test check format lock bench bench-identity bench-nights ui clean docs soak
 

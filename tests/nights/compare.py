@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def _by_key(names: list[str], rows: pa.Table) -> dict[tuple[Any, ...], list[dict
 def _columns(kept: list[dict[str, Any]], made: list[dict[str, Any]]) -> list[str]:
     if len(kept) == 1 == len(made):
         return [
-            f"    {name}: {value!r} after nights, {made[0][name]!r} as a whole"
+            f"    {name}: {_shown(value)} after nights, {_shown(made[0][name])} as a whole"
             for name, value in kept[0].items()
             if value != made[0][name]
         ]
@@ -93,7 +94,11 @@ def _columns(kept: list[dict[str, Any]], made: list[dict[str, Any]]) -> list[str
         return [f"    {len(kept)} times after nights, {len(made)} times as a whole", *_where(kept), *_where(made)]
     told = "only after nights" if kept else "only as a whole"
     [row] = kept or made
-    return [f"    {told}: { {name: value for name, value in row.items() if value is not None} }"]
+    return [f"    {told}: {', '.join(f'{name}={_shown(value)}' for name, value in row.items() if value is not None)}"]
+
+
+def _shown(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else repr(value)
 
 
 def _where(rows: list[dict[str, Any]]) -> list[str]:

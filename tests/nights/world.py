@@ -30,7 +30,7 @@ from klantspoor.intake.ledger import Ledger
 from klantspoor.lake import Lake, Staging, Version, lake, open_lake
 from klantspoor.marts.build import MARTS
 from klantspoor.project.model import Project
-from tests.nights.changes import read_events, wrongly_told
+from tests.nights.changes import Events, read_events, wrongly_told
 from tests.nights.compare import compared, difference
 from tests.nights.config import KEY, project_of
 from tests.nights.history import (
@@ -137,6 +137,8 @@ class World:
     marts_every: int = 1
     marts: tuple[str, ...] = MARTS
     sizes: Sizes | None = None
+    _known: Events | None = None
+    _twice: bool = False
     _landing: list[Row | tuple[Row, ...]] = field(default_factory=list)
     _files: list[Path] = field(default_factory=list)
 
@@ -166,6 +168,7 @@ class World:
                 if self.night(step):
                     self.nights += 1
                     self.compare()
+                    self.judge_changes()
             case Land():
                 self._landing += step.rows if step.apart else [step.rows]
             case Again():
@@ -193,7 +196,7 @@ class World:
         """One night, and if it fails once more where the step says so; gives whether something was published."""
         self._land_all(step.at)
         before = self.lake.current()
-        known = None if before is None else read_events(before)
+        self._known = None if before is None else read_events(before)
         self.runs += 1
         try:
             with failing(step.fails):
@@ -201,16 +204,23 @@ class World:
         except BrokenOffError:
             if step.again:
                 self._run(step.at)
+        # Of a night that was published and run again, the changes are those since its own first version.
+        self._twice = step.again and bool(step.fails)
         after = self.lake.current()
-        if after is None or (before is not None and before.name == after.name):
-            return False
-        # Of a night that published and was run again, the changes are since its first version.
-        if not (step.again and step.fails):
-            told = self.lake.root / "work" / f"run-{self.runs}" / "canonical" / "changes.parquet"
-            wrong = wrongly_told(known, read_events(after), told)
-            if wrong is not None:
-                raise DifferentError(f"changes of version {after.name}:\n{wrong}")
-        return True
+        return after is not None and (before is None or after.name != before.name)
+
+    def judge_changes(self) -> None:
+        """Sees that the last night told rightly which events it changed.
+
+        Raises:
+            DifferentError: naming events, and what was told of them.
+        """
+        version = self.lake.current()
+        assert version is not None
+        told = self.lake.root / "work" / f"run-{self.runs}" / "canonical" / "changes.parquet"
+        wrong = None if self._twice else wrongly_told(self._known, read_events(version), told)
+        if wrong is not None:
+            raise DifferentError(f"changes of night {self.nights} (version {version.name}):\n{wrong}")
 
     def _run(self, at: Moment) -> Version:
         with ExitStack() as stack:

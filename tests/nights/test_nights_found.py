@@ -1,0 +1,74 @@
+"""Small histories at which nights once went wrong, or nearly did; and that nights do leave alone what is settled."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from klantspoor.lake import Lake
+from tests.nights.history import DAY, HOUR, History, Land, Night, Row
+from tests.nights.shrink import lives
+from tests.nights.world import World, hurried
+
+FOUND: dict[str, History] = {
+    "a second account, far from the first, that goes away again": (
+        Land(
+            (
+                Row("desk", DAY, "called", id="i1", customer="K1", contract="A"),
+                Row("desk", DAY + HOUR, "complained", id="i2", customer="K1"),
+                Row("desk", 95 * DAY, "called", id="i3", customer="K1", contract="B"),
+            )
+        ),
+        Night(100 * DAY),
+        Land((Row("desk", 95 * DAY, "called", id="i3", customer="K1"),)),
+        Night(101 * DAY),
+    ),
+    "a night that is published, fails, and is run again": (
+        Land((Row("web", 0, "looked", customer="K1"),)),
+        Night(50 * DAY),
+        Night(51 * DAY, fails="after move_pointer", again=True),
+    ),
+    "a settled visit that becomes somebody's who has settled its case long before": (
+        Land(
+            (
+                Row("shop", DAY, "ordered", id="i1", order="O1", customer="K1"),
+                Row("shop", 200 * DAY, "ordered", id="i2", order="O1", cookie="c1"),
+            )
+        ),
+        Night(400 * DAY),
+        Land((Row("clients", 400 * DAY, customer="K1", cookie="c1"),)),
+        Night(401 * DAY),
+    ),
+}
+
+
+@pytest.mark.parametrize("history", FOUND.values(), ids=FOUND.keys())
+def test_it_is_as_if_all_had_been_built_at_once(history: History) -> None:
+    lives(history)
+
+
+def settled_files(lake: Lake) -> set[Path]:
+    version = lake.current()
+    assert version is not None
+    return {path.relative_to(version.root) for path in version.root.rglob("settled-*.parquet")}
+
+
+def test_what_is_settled_is_taken_over() -> None:
+    """Were everything built anew each night, all that is asked here would hold, and prove nothing."""
+    with hurried(), tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder))
+        old = [Row("desk", day * DAY, "called", id=f"i{day}", customer="K1") for day in (1, 90)]
+        world.live((Land(tuple(old)), Night(200 * DAY)))
+        before = settled_files(world.lake)
+        assert {path.parts[0] for path in before} >= {"events", "journeys", "touchpoints"}
+        world.live((Land((Row("desk", 201 * DAY, "called", id="i201", customer="K1"),)), Night(202 * DAY)))
+        assert settled_files(world.lake) == before
+        one, other = (world.lake.versions / name for name in world.lake.version_names())
+        assert all((one / path).samefile(other / path) for path in before)
+        # Close to the call of day 90, far from that of day 1: half of it is written anew.
+        world.live((Land((Row("desk", 91 * DAY, "solved", id="i91", customer="K1"),)), Night(203 * DAY)))
+        after = settled_files(world.lake)
+        assert after != before
+        assert after & before
