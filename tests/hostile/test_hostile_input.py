@@ -83,7 +83,7 @@ def test_a_missing_header_does_not_make_a_value_the_nearest_column(bad_night: Ni
 
 def test_the_runs_end_names_unusable_files(bad_night: Night) -> None:
     said = told(bad_night, f"Unusable files, quarantined: {len(BAD_FILES)}")
-    assert "tickets/empty.csv: it holds nothing" in said
+    assert "orders/empty.parquet: it holds nothing" in said
     assert f"and {len(BAD_FILES) - 5} more" in said
     assert "tickets/link.csv: a symbolic link leads out" in told(bad_night, "Left for the next night: 1")
     assert "\x1b" not in bad_night.out

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from klantspoor.errors import ConfigError, LakeError
-from klantspoor.events.dedupe import find_winners, load_raw
+from klantspoor.events.dedupe import load_raw, rank_copies
 from klantspoor.intake import take_in
 from klantspoor.lake import BusyError, Lake
 from klantspoor.project.key import parse_keys
@@ -105,10 +105,11 @@ def outcomes(world: Any) -> dict[int, dict[int, int]]:
         }
     )
     load_raw(connection, listed, ["order", "parcel"])
-    find_winners(connection)
+    connection.execute("CREATE VIEW copies AS SELECT * FROM raw")
+    rank_copies(connection)
     lost: dict[int, dict[int, int]] = {}
     for sequence, outcome, rows in connection.execute(
-        "SELECT sequence, outcome, count(*) FROM losers GROUP BY ALL"
+        "SELECT sequence, outcome, count(*) FROM new_losers GROUP BY ALL"
     ).fetchall():
         lost.setdefault(sequence, {})[outcome] = rows
     return lost
