@@ -124,7 +124,7 @@ def test_a_night_that_failed_is_in_the_table_of_the_next(lake: Lake, rows: dict[
         told = connection.execute(
             """SELECT night_status::VARCHAR, list(step::VARCHAR ORDER BY started_at) FROM runs GROUP BY ALL ORDER BY 1"""
         ).fetchall()
-    (unfinished, stopped), (published_, whole) = told
+    (published_, whole), (unfinished, stopped) = told
     # Only who ends the run can say that it failed: a run of the job in Dagster's pages is known by its steps alone.
     assert (unfinished, published_) == ("unfinished", "published")
     assert stopped[-1] == "journeys_checks"
