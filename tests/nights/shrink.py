@@ -12,14 +12,14 @@ from tests.nights.history import History, Land, Night, Row, show
 from tests.nights.world import DifferentError, World, hurried
 
 
-def lives(history: History, *, marts_every: int = 2) -> World:
-    """Lives through a history in a folder of its own.
+def lives(history: History, *, whole: bool = False) -> World:
+    """Lives through a history in a folder of its own; `whole` nights do all that a night does.
 
     Raises:
         DifferentError: as soon as a night's tables are not those of its ledger.
     """
-    with hurried(), tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder), marts_every=marts_every)
+    with hurried(whole=whole), tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder), marts_every=1 if whole else 2, whole=whole)
         world.live(history)
         return world
 

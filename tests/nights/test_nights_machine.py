@@ -82,7 +82,7 @@ def test_every_night_is_as_if_all_had_been_built_at_once() -> None:
         Nights,
         settings=settings(
             max_examples=BY_MACHINE,
-            stateful_step_count=5,
+            stateful_step_count=4,
             deadline=None,
             # What fails is made smaller by ourselves, for we know what a history is made of.
             phases=(Phase.explicit, Phase.generate),
