@@ -21,7 +21,7 @@ from klantspoor.restatements import diary
 from klantspoor.restatements.causes import find_causes, read_changes, rules_changed
 from klantspoor.restatements.changed import SIDES, find_changed
 from klantspoor.restatements.contributions import contribute, create_tables
-from klantspoor.restatements.parts import find_parts
+from klantspoor.restatements.parts import find_differing, find_parts
 from klantspoor.restatements.standing import find_standing
 from klantspoor.restatements.told import restated
 
@@ -70,6 +70,7 @@ def _tonight(
         chosen = f"SELECT journey_id FROM main.changed WHERE hash(journey_id) % {parts} = {part}"
         for side in SIDES:
             contribute(con, side, chosen, zone=zone, months=(current[side], first_open), work=work)
+    find_differing(con)
     if find_standing(con, staging, zone):
         chosen = "SELECT journey_id FROM main.unchanged_journeys"
         months = (current["tonight"], first_open)

@@ -23,11 +23,14 @@ _NEEDS = ("journeys", "touchpoints", "phase_visits", "waits")
 
 
 def create_tables(con: duckdb.DuckDBPyConnection, prefix: str) -> None:
-    """Empty tables PREFIX_MART: side, journey_id, person_id, the mart's cell (all personas apart), its sums."""
+    """Empty tables PREFIX_MART: side, journey_id, person_id, the mart's cell (all personas apart), its sums, `mark`.
+
+    Rows that are alike in all but their side have one mark.
+    """
     for mart in MARTS:
         texts = ", ".join(f"{name} VARCHAR" for name in ("side", "journey_id", "person_id", *mart.cell))
         amounts = ", ".join(f"{name} BIGINT" for name in mart.parts)
-        con.execute(f"CREATE TABLE {prefix}_{mart.name} ({texts}, {amounts})")
+        con.execute(f"CREATE TABLE {prefix}_{mart.name} ({texts}, {amounts}, mark UBIGINT)")
 
 
 def contribute(
@@ -70,11 +73,11 @@ def contribute(
 
 def _add(own: duckdb.DuckDBPyConnection, mart: Mart, table: pa.Table, side: str, into: str) -> None:
     own.register("contributions", table)
-    place = ", ".join(f"c.{name}" for name in (*mart.place, *mart.parts))
+    told = ", ".join(("journey_id", "person_id", *mart.cell, *mart.parts))
     own.execute(
-        f"""INSERT INTO main.{into}_{mart.name}
-        SELECT $side, j.journey_id, j.person_id, j.journey_type, coalesce(j.persona, $unknown), c.month, {place}
-        FROM contributions c JOIN numbered n ON n.journey = c.journey JOIN journeys j ON j.journey_id = n.journey_id""",
+        f"""INSERT INTO main.{into}_{mart.name} SELECT $side, {told}, hash({told})
+        FROM (SELECT c.*, n.journey_id, j.person_id, j.journey_type, coalesce(j.persona, $unknown) AS persona
+              FROM contributions c JOIN numbered n USING (journey) JOIN journeys j ON j.journey_id = n.journey_id)""",
         {"side": side, "unknown": UNKNOWN},
     )
     own.unregister("contributions")

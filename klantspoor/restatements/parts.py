@@ -15,43 +15,56 @@ KEY = ("mart", *CELL, *PLACE)
 """The columns that tell the cells of all marts apart; what a mart has not is null."""
 
 
+def find_differing(con: duckdb.DuckDBPyConnection) -> None:
+    """Makes `differing_MART`, the rows of `amounts_MART` that have no equal on the other side, and `moving`.
+
+    `moving` (person_id, journey_type, month) are the persons who may have come into a cell of that type and month, or
+    left it. Whether they did depends on what did not change: `standing_MART` gets what the amounts know of that.
+    """
+    for mart in MARTS:
+        name = mart.name
+        con.execute(
+            f"""CREATE TABLE differing_{name} AS SELECT * FROM amounts_{name}
+                SEMI JOIN (SELECT mark FROM amounts_{name} GROUP BY mark HAVING count(*) = 1) USING (mark)"""
+        )
+    both = " UNION ALL ".join(
+        f"SELECT person_id, journey_type, month FROM ({_comings_and_goings(mart)})" for mart in MARTS
+    )
+    con.execute(f"CREATE TABLE moving AS SELECT DISTINCT * FROM ({both})")
+    for mart in MARTS:
+        con.execute(
+            f"""INSERT INTO standing_{mart.name} SELECT * FROM amounts_{mart.name}
+                SEMI JOIN moving USING (person_id, journey_type, month) ANTI JOIN differing_{mart.name} USING (mark)"""
+        )
+
+
 def find_parts(con: duckdb.DuckDBPyConnection) -> None:
-    """Makes `parts` and `behind` of `amounts_MART` (both sides of every changed journey), `standing_MART` and `why`.
+    """Makes `parts` and `behind` of `differing_MART`, `standing_MART` and `why`.
 
     `parts` has a row per cell, figure and cause: `amount` (whole) and `people`, the persons it is about. `behind` has a
     row per cell and figure: `people`; and one per cell without a figure, about all its figures together.
     """
-    for mart in MARTS:
-        for prefix in ("amounts", "standing"):
-            _add_rollup(con, prefix, mart)
+    for table in (f"{prefix}_{mart.name}" for mart in MARTS for prefix in ("differing", "standing")):
+        con.execute(f"INSERT INTO {table} SELECT * REPLACE (NULL AS persona) FROM {table}")
     key = ", ".join(KEY)
-    moved = " UNION ALL BY NAME ".join(_moved(mart) for mart in MARTS)
-    con.execute(f"CREATE TABLE moved AS {moved}")
+    con.execute(f"CREATE TABLE moved AS {' UNION ALL BY NAME '.join(_moved(mart) for mart in MARTS)}")
     con.execute(
         f"""CREATE TABLE parts AS SELECT {key}, figure, cause, sum(amount)::BIGINT AS amount,
-            count(DISTINCT person_id) AS people FROM moved WHERE figure IS NOT NULL GROUP BY ALL"""
+            count(DISTINCT person_id) AS people FROM moved GROUP BY ALL"""
     )
     con.execute(
         f"""CREATE TABLE behind AS SELECT {key}, figure, count(DISTINCT person_id) AS people
-            FROM (SELECT * FROM moved WHERE figure IS NOT NULL UNION ALL SELECT * REPLACE (NULL AS figure) FROM moved)
-            GROUP BY ALL"""
+            FROM (SELECT * FROM moved UNION ALL SELECT * REPLACE (NULL AS figure) FROM moved) GROUP BY ALL"""
     )
 
 
-def comings_and_goings(mart: Mart) -> str:
-    """SQL: who of the changed journeys' persons is in a cell (all personas apart) on one side only.
-
-    Whether they are really new to it, or really gone, depends on their journeys that did not change.
-    """
+def _comings_and_goings(mart: Mart) -> str:
+    """SQL: who is in a cell on one side only, as far as the journeys tell that differ there."""
     cell = ", ".join(mart.cell)
     return f"""SELECT person_id, {cell}, min(cause) AS cause,
             CASE WHEN bool_or(side = 'tonight') THEN 1 ELSE -1 END AS amount
-        FROM amounts_{mart.name} JOIN why USING (journey_id) WHERE journeys > 0
-        GROUP BY person_id, {cell} HAVING count(DISTINCT side) = 1"""
-
-
-def _add_rollup(con: duckdb.DuckDBPyConnection, prefix: str, mart: Mart) -> None:
-    con.execute(f"INSERT INTO {prefix}_{mart.name} SELECT * REPLACE (NULL AS persona) FROM {prefix}_{mart.name}")
+        FROM differing_{mart.name} JOIN why USING (journey_id) WHERE journeys > 0
+        GROUP BY person_id, {cell} HAVING bool_or(side = 'tonight') <> bool_or(side = 'before')"""
 
 
 def _moved(mart: Mart) -> str:
@@ -66,11 +79,11 @@ def _moved(mart: Mart) -> str:
         SELECT {literal(mart.name)} AS mart, {place}, person_id, cause, figure, amount FROM (
             SELECT journey_id, cause, {cell}, {deltas},
                 coalesce(max(person_id) FILTER (side = 'tonight'), max(person_id)) AS person_id
-            FROM amounts_{mart.name} JOIN why USING (journey_id) GROUP BY journey_id, cause, {cell})
+            FROM differing_{mart.name} JOIN why USING (journey_id) GROUP BY journey_id, cause, {cell})
         UNPIVOT (amount FOR figure IN ({figures})) WHERE amount <> 0
         UNION ALL BY NAME
         SELECT {literal(mart.name)} AS mart, {place}, p.person_id, p.cause, 'persons' AS figure, p.amount::BIGINT AS amount
-        FROM ({comings_and_goings(mart)}) AS p
+        FROM ({_comings_and_goings(mart)}) AS p
         ANTI JOIN (SELECT DISTINCT person_id, {cell} FROM standing_{mart.name} WHERE journeys > 0) AS s ON {same}"""
 
 

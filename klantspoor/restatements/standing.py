@@ -14,22 +14,16 @@ import duckdb
 
 from klantspoor.lake import Staging
 from klantspoor.restatements.changed import READ, create_view, files_of
-from klantspoor.restatements.figures import MARTS
-from klantspoor.restatements.parts import comings_and_goings
 
 
 def find_standing(con: duckdb.DuckDBPyConnection, staging: Staging, zone: str) -> int:
     """Makes the tables unchanged_journeys, unchanged_touchpoints, …; gives the number of journeys.
 
     Args:
-        con: holds `amounts_MART`, `why` and `changed`.
+        con: holds `moving` and `changed`.
         staging: tonight's tables: what did not change is there as it was.
         zone: the project's time zone.
     """
-    both = " UNION ALL ".join(
-        f"SELECT person_id, journey_type, month FROM ({comings_and_goings(mart)})" for mart in MARTS
-    )
-    con.execute(f"CREATE TABLE moving AS SELECT DISTINCT * FROM ({both})")
     first, last = con.execute("SELECT min(month), max(month) FROM moving").fetchall()[0]
     files = [path for path in files_of(staging.folder("journeys")) if last is not None and _month(path) <= last]
     create_view(con, "unchanged_files", files, like=files_of(staging.folder("journeys")))
