@@ -34,7 +34,7 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/house tests/project tests/identity tests/events tests/journeys
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/house tests/project
 
 format: $(READY)
 	@$(BIN)/ruff check --fix .

@@ -21,10 +21,9 @@ from klantspoor.lake.forecast import Forecast, told
 from klantspoor.lake.rotating import refuse_while_rotating
 from klantspoor.lake.upgrading import Maker, SchemaChange, accept, is_same, maker_of, schema_changes, this_code
 from klantspoor.project.model import Project
+from klantspoor.verify import DIARY
 
 HOLDER = "upgrade"
-DIARY = ("runs", "restatements", "person_aliases", "identity_audit.decided_at", "events.known_person_id")
-"""What tells of earlier nights, and so does not come out again when everything is built at once."""
 
 
 @dataclass(frozen=True, slots=True)

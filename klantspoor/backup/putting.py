@@ -90,7 +90,8 @@ class Putting:
         told = []
         held = [path.name for path in self._entries() if path.name not in _MADE_AGAIN and not _is_empty_ledger(path)]
         if held:
-            told.append(f"the lake {self._lake} holds something already ({', '.join(held[:3])})")
+            held.sort(key=lambda name: name.startswith("."))  # what is ours to hide says least
+            told.append(f"the lake {self._lake} holds something already ({', '.join(held[:4])})")
         if self._vault_differs():
             told.append(f"the vault {self._vault.folder} holds other files")
         if (self._root / DECISIONS).exists() and not is_as_kept(

@@ -13,6 +13,7 @@ import duckdb
 
 from klantspoor.dictionary import TABLES
 from klantspoor.events.base import ABOUT, Base
+from klantspoor.events.kinds import same_kind
 from klantspoor.lake import Staging, Version
 from klantspoor.lake.connection import literal
 
@@ -34,6 +35,8 @@ def write_changes(connection: duckdb.DuckDBPyConnection, base: Base, before: Ver
     """
     if base.version is not None:
         _since_base(connection, base.version)
+        if _rules_of(base.version) != base.rules:
+            _by_rules(connection, base.version)
     else:
         _since_version(connection, staging, before)
     connection.execute(
@@ -57,6 +60,7 @@ def _complete(before: Version) -> str:
     return f"(SELECT source, complete_up_to FROM read_parquet({literal(before.glob('freshness'))}))"
 
 
+_OTHER_RULE = "(b.visibility IS DISTINCT FROM k.visibility OR b.visibility_rule IS DISTINCT FROM k.visibility_rule)"
 _NEW = "CASE WHEN w.occurred_at <= c.complete_up_to THEN 'late' ELSE 'new' END"
 
 
@@ -78,10 +82,22 @@ def _since_base(connection: duckdb.DuckDBPyConnection, before: Version) -> None:
             WHERE NOT w.is_new AND w.was_person_id IS DISTINCT FROM w.person_id
             UNION ALL
             SELECT b.event_id, b.was_person_id, b.person_id, 'identity' FROM back b
-            WHERE b.was_person_id IS DISTINCT FROM b.person_id
-            UNION ALL
-            SELECT b.event_id, b.was_person_id, b.person_id, 'rule' FROM back b SEMI JOIN differing USING (event_id)
-            WHERE b.was_person_id IS NOT DISTINCT FROM b.person_id"""
+            WHERE b.was_person_id IS DISTINCT FROM b.person_id"""
+    )
+
+
+def _by_rules(connection: duckdb.DuckDBPyConnection, before: Version) -> None:
+    """Adds events of which only the configuration says something else."""
+    connection.execute(
+        f"""INSERT INTO changes
+            WITH now AS (
+                SELECT event_id, was_person_id, person_id, kind FROM winners WHERE NOT is_new
+                UNION ALL SELECT b.event_id, b.was_person_id, b.person_id, k.kind FROM back b
+                          JOIN seen_kinds k ON {same_kind("b")})
+            SELECT n.event_id, n.was_person_id, n.person_id, 'rule' FROM now n JOIN seen_kinds k USING (kind)
+            JOIN read_parquet($events, hive_partitioning = false) b USING (event_id)
+            WHERE n.was_person_id IS NOT DISTINCT FROM n.person_id AND {_OTHER_RULE}""",
+        {"events": before.glob("events")},
     )
 
 
@@ -121,6 +137,6 @@ def _since_version(connection: duckdb.DuckDBPyConnection, staging: Staging, befo
             LEFT JOIN {_complete(before)} c ON c.source = w.source
             LEFT JOIN seen_kinds k ON k.kind = w.kind
             WHERE w.event_id IS NULL OR b.event_id IS NULL OR {other} OR b.person_id IS DISTINCT FROM w.person_id
-               OR b.visibility IS DISTINCT FROM k.visibility""",
+               OR {_OTHER_RULE}""",
         {"events": before.glob("events")},
     )

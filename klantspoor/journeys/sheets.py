@@ -246,10 +246,13 @@ def openings_without_key(events: Slice, person: Ints, sheet: TypeSheet, joined: 
     order = np.lexsort((stream, sheet.run[rows]))
     rows, stream = rows[order], stream[order]
     passed = np.searchsorted(sheet.case_starts, rows)
-    begin, end, closed = _segments(events, sheet, rows, changes(sheet.run[rows], stream), changes(passed))
+    streams = changes(sheet.run[rows], stream)
+    begin, end, closed = _segments(events, sheet, rows, streams, changes(passed))
     own = np.ones(len(begin), dtype=bool)
     if rules.key is not None and len(sheet.case_starts):
-        adopter = _adopter(person, sheet, rows[end - 1], stream[begin])
+        # A stream has one known account at most, so the largest is it; cases may know of others, in other runs.
+        account = np.maximum.reduceat(events.account[rows], starts_of(streams))
+        adopter = _adopter(person, sheet, rows[end - 1], account[numbers(streams)[begin]])
         start = sheet.case_starts[np.maximum(adopter, 0)]
         own = (adopter < 0) | (closed > 0) | (events.at[start] - events.at[rows[end - 1]] > rules.gap)
         which, index = expand(begin[~own], end[~own])

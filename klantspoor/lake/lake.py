@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,7 +33,6 @@ from klantspoor.lake.version import Version
 MARKER = ".klantspoor"
 _RUN_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
 _BEFORE_MARKER = {MARKER, ".lock", "ledger"}
-Tell = Callable[[str], None]
 
 
 class Lake(Shelf):
@@ -77,19 +76,15 @@ class Lake(Shelf):
             )
         marker.write_text("This folder is written by Klantspoor. Change nothing in it by hand.\n", "utf-8")
 
-    def open_run(
-        self, run_id: str, as_of: datetime, wait: timedelta | None = None, tell: Tell | None = None
-    ) -> Staging:
+    def open_run(self, run_id: str, as_of: datetime) -> Staging:
         """The staging of a run, new or as this run left it; it holds the writer's place until closed or published.
 
         Args:
             run_id: letters, digits, and ._- only.
             as_of: the night's clock, with its zone.
-            wait: how long to wait where another run is writing; None: not at all.
-            tell: is told in a line for whom it waits.
 
         Raises:
-            BusyError: where another run is writing, still after `wait`.
+            BusyError: where another run is writing.
             LakeError: where the folder is not ours, the run began with another `as_of`, a rotation was interrupted, or
                 the current version is of other software and nobody accepted what that changes.
         """
@@ -99,7 +94,7 @@ class Lake(Shelf):
             raise LakeError("as_of has no time zone: give an aware datetime")
         as_of = as_of.astimezone(UTC)
         self.prepare()
-        lock, is_new = acquire(self.root / ".lock", run_id, wait, tell)
+        lock, is_new = acquire(self.root / ".lock", run_id)
         try:
             refuse_while_rotating(self.root)
             if is_new:

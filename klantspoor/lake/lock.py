@@ -7,16 +7,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from klantspoor.errors import LakeError
-
-_FIRST_LOOK, _LONGEST_LOOK = 0.05, 2.0
-"""Seconds between two looks at a lock that is waited for: soon at first, then seldom."""
 
 
 class BusyError(LakeError):
@@ -52,39 +46,17 @@ _held: WeakValueDictionary[Path, Lock] = WeakValueDictionary()
 """Locks of this process: a second opening of the file would lock this process out of its own run."""
 
 
-def acquire(
-    path: Path, run_id: str, wait: timedelta | None = None, tell: Callable[[str], None] | None = None
-) -> tuple[Lock, bool]:
+def acquire(path: Path, run_id: str) -> tuple[Lock, bool]:
     """The lock for the run, and whether it was taken just now (False: this process holds it for the same run already).
 
     Args:
         path: the file that is locked; made where it is not there.
         run_id: names the run, for others who find it locked.
-        wait: how long to wait for another run to end; None or 0: not at all.
-        tell: is told in a line for whom it waits, again whenever that is another.
 
     Raises:
-        BusyError: where another run holds it, still after `wait`; the message names its process and run.
+        BusyError: where another run holds it; the message names its process and run.
     """
     path = path.resolve()
-    began = time.monotonic()
-    patience = wait.total_seconds() if wait is not None else 0.0
-    look, told = _FIRST_LOOK, ""
-    while True:
-        try:
-            return _take(path, run_id)
-        except BusyError as error:
-            waited = time.monotonic() - began
-            if waited >= patience:
-                raise BusyError(_gave_up(str(error), patience)) from None
-            if tell is not None and str(error) != told:
-                told = str(error)
-                tell(f"waiting for at most {_words(patience - waited)}: {told}")
-            time.sleep(min(look, patience - waited))
-            look = min(2 * look, _LONGEST_LOOK)
-
-
-def _take(path: Path, run_id: str) -> tuple[Lock, bool]:
     mine = _held.get(path)
     if mine is not None:
         if mine.run_id == run_id:
@@ -105,13 +77,3 @@ def _take(path: Path, run_id: str) -> tuple[Lock, bool]:
     lock = Lock(path, run_id, handle)
     _held[path] = lock
     return lock, True
-
-
-def _gave_up(why: str, patience: float) -> str:
-    return f"{why}. It was waited for {_words(patience)}" if patience > 0 else why
-
-
-def _words(seconds: float) -> str:
-    """A stretch of time for a message: "45 seconds", "90 minutes"."""
-    number, unit = (seconds, "second") if seconds < 120 else (seconds / 60, "minute")
-    return f"{number:.0f} {unit}{'' if round(number) == 1 else 's'}"

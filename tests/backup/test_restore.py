@@ -148,7 +148,7 @@ def test_what_is_there_is_in_the_way(company: Company, target: Path) -> None:
     company.decide("forbid", "K4", "K5")
     before = inside(company.root)
     with pytest.raises(
-        BackupError, match=r"holds something already \(current, klantspoor.duckdb, ledger\); .*decisions"
+        BackupError, match=r"holds something already \(current, diary, history.json, klantspoor.duckdb\); .*decisions"
     ):
         restore(target, company.root)
     assert inside(company.root) == before

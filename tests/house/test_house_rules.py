@@ -44,8 +44,8 @@ ROOMS = {
         "page", "report",
         "restatements",
     },
-    "upgrade": {"errors", "dictionary", "project", "lake", "intake", "night"},
     "verify": {"errors", "dictionary", "project", "lake", "intake", "identity", "night"},
+    "upgrade": {"errors", "dictionary", "project", "lake", "intake", "night", "verify"},
     "backup": {"errors", "dictionary", "project", "lake", "intake", "forget"},
 }  # fmt: skip
 

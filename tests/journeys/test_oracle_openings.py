@@ -66,6 +66,18 @@ def test_what_is_closed_or_of_another_account_is_not_adopted() -> None:
     }
 
 
+def test_a_case_of_another_account_known_only_later_adopts_nothing() -> None:
+    events = [
+        event("a", 0, "see start", account=1),
+        event("b", 1, "see", keys={"order": 1}),
+        event(
+            "c", 200, "see", keys={"order": 1}, account=2
+        ),  # in another run: a's stream has one account, and so has b's
+    ]
+    file = journey_type(key="order", opens=["see start"])
+    assert membership(run(events, file)) == {"trip:a": "a=opening", "trip:b": "b=case_key c=case_key"}
+
+
 def test_the_start_of_a_case_resets_a_stream_without_key() -> None:
     events = [
         event("a", 0, "see start"),

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from restated_world import KEY, say_changes
+from restated_world import KEY
 
 
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLANTSPOOR_TEST_KEY", KEY)
-    say_changes(monkeypatch)

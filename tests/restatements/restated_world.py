@@ -6,7 +6,6 @@ A customer looks around (phase `looking`), orders (`ordering`) and gets it (`usi
 from __future__ import annotations
 
 import copy
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,17 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-import pytest
-
-import klantspoor.night
 from klantspoor.forget import forget, person_with, resume_all
 from klantspoor.identity.typed import made_of
 from klantspoor.intake import take_in
 from klantspoor.lake import Lake, Staging, Version, open_lake
 from klantspoor.lake.steps import runs_table
-from klantspoor.night import night
+from klantspoor.night import build, night
 from klantspoor.project.model import Project
 
 KEY = "a secret of more than sixteen characters"
@@ -133,7 +127,7 @@ class World:
         with lake.open_run(name, as_of) as staging:
             resume_all(self.project, lake, staging=staging)
             take_in(self.project, lake.root, staging.as_of)
-            klantspoor.night.build(self.project, lake, staging)
+            build(self.project, lake, staging)
             staging.write("runs", runs_table(staging, lake.current()))
             return lake.publish(staging)
 
@@ -166,36 +160,6 @@ def restatements(version: Version, as_of: datetime | None = None) -> list[dict[s
     with version.connect() as connection:
         rows = connection.sql("SELECT * FROM restatements").to_arrow_table().to_pylist()
     return [row for row in rows if as_of is None or row["as_of"] == as_of]
-
-
-def say_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has the events stage say which events changed, event by event, where it does not say so itself."""
-    real = klantspoor.night.build_events
-
-    def build(project: Project, lake: Lake, staging: Staging) -> object:
-        said = real(project, lake, staging)
-        before = lake.current()
-        rules = _configuration(lake.root / "configuration.json", project)
-        if before is not None and not (staging.work("canonical") / "changes.parquet").exists():
-            _write_changes(before, staging, rules)
-        return said
-
-    monkeypatch.setattr(klantspoor.night, "build_events", build)
-
-
-def _write_changes(before: Version, staging: Staging, rules: bool) -> None:
-    rows = changed_events(before, staging)
-    schema = pa.schema([(name, pa.string()) for name in ("event_id", "person_before", "person", "cause")])
-    pq.write_table(pa.Table.from_pylist(rows, schema), staging.work("canonical") / "changes.parquet")
-    (staging.work("canonical") / "changed.json").write_text(json.dumps({"rules": rules}), "utf-8")
-
-
-def _configuration(note: Path, project: Project) -> bool:
-    """Whether the configuration is another than that of the night before; it is noted in the lake."""
-    said = project.model_dump_json()
-    changed = note.exists() and note.read_text("utf-8") != said
-    note.write_text(said, "utf-8")
-    return changed
 
 
 def changed_events(before: Version, staging: Staging) -> list[dict[str, Any]]:
@@ -233,9 +197,9 @@ def _cause(
         return "late" if up_to is not None and now["occurred_at"] <= up_to else "new"
     of_person = {"person_id", "person_rule", "known_person_id"}
     different = {name for name in was if was[name] != now[name]}
-    if different <= of_person:
-        return "identity"
-    return "corrected" if now["file_sequence"] not in files[0] else "rule"
+    if different - of_person - {"visibility", "visibility_rule"}:
+        return "corrected"
+    return "rule" if "person_id" not in different and different - of_person else "identity"
 
 
 def _rows(connection: Any, table: str) -> list[dict[str, Any]]:
