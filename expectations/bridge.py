@@ -16,7 +16,7 @@ import pandas as pd
 from expectations.suites import suite
 from klantspoor.dictionary import Table
 from klantspoor.lake import Staging
-from klantspoor.lake.checks import judge_rows, missing_column, require, rows_query, run_queries, unjudged
+from klantspoor.lake.checks import judge_rows, missing_column, read_by, require, rows_query, run_queries, unjudged
 from klantspoor.lake.connection import quoted, view_columns
 from klantspoor.lake.rules import MOST_KEYS, Key, Rule, Verdict
 
@@ -41,7 +41,7 @@ def judge(staging: Staging, table: Table, rules: Sequence[Rule], limit: int) -> 
 def run_expectations(staging: Staging, table: Table, rules: Sequence[Rule], limit: int) -> list[Verdict]:
     """Judge with Great Expectations; a rule whose query reads a table of more than `limit` rows runs as a query."""
     batches = _batches()
-    with staging.connect_to_judge() as connection:
+    with staging.connect_to_judge(read_by(table, rules)) as connection:
         verdicts = _judge_columns(connection, batches, table, [rule for rule in rules if rule.kind != "rows"])
         for rule in rules:
             if rule.kind == "rows":

@@ -82,8 +82,8 @@ def columns_of(name: str, case_keys: Iterable[str]) -> dict[str, str]:
 class Base:
     """What tonight goes on from: a version with its state, or nothing (`version` is None).
 
-    `rules` tells one configuration from another; `files` is how many of the ledger's files it was made of, `generation` the
-    number of this night's additions.
+    `rules` tells one configuration from another, `same_rules` says that the version was made by this one; `files` is how many
+    of the ledger's files it was made of, `generation` the number of this night's additions.
     """
 
     version: Version | None
@@ -94,6 +94,7 @@ class Base:
     files: int = 0
     generation: int = 1
     ledger: list[list[Any]] = field(default_factory=list)
+    same_rules: bool = False
 
     def paths(self, name: str) -> list[Path]:
         """The files of one kind of state."""
@@ -217,4 +218,7 @@ def open_base(
         fits = fits and datetime.fromisoformat(about["as_of"]) <= as_of
     except (OSError, ValueError, KeyError, TypeError):
         return anew
-    return Base(version, keys, made_of, as_of, rules, len(known), generation + 1, today) if fits else anew
+    if not fits:
+        return anew
+    same = about.get("rules") == rules
+    return Base(version, keys, made_of, as_of, rules, len(known), generation + 1, today, same)

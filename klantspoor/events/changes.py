@@ -35,7 +35,7 @@ def write_changes(connection: duckdb.DuckDBPyConnection, base: Base, before: Ver
     """
     if base.version is not None:
         _since_base(connection, base.version)
-        if _rules_of(base.version) != base.rules:
+        if not base.same_rules:
             _by_rules(connection, base.version)
     else:
         _since_version(connection, staging, before)

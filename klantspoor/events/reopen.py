@@ -26,8 +26,8 @@ WHOLLY = -(2**62)
 PUBLISHED = [name for name in LIVE if name not in BESIDE] + ["topic", "file_sequence", "row_number"]
 
 
-def reopen(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -> list[int]:
-    """Makes `reopened` (person, since), `dropped` (event_id, part) and `back`; gives the numbers of the parts that lose rows.
+def reopen(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -> None:
+    """Makes `reopened` (person, since), `dropped` (event_id, part) and `back`.
 
     Where the configuration says something else of kinds of events than it did, who has such events is reopened too.
 
@@ -38,7 +38,7 @@ def reopen(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -
     Needs what `dedupe`, `persons` and `kinds` have made, `personas` (person, persona), and the views of the base.
     """
     _differing(connection, base)
-    _persons(connection, keys)
+    _persons(connection, keys, every=not base.same_rules)
     connection.execute(
         """CREATE TEMP TABLE dropped AS
            SELECT s.event_id, s.part FROM base_settled s LEFT JOIN reopened r USING (person)
@@ -48,7 +48,6 @@ def reopen(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -
     )
     hit = [int(part) for (part,) in connection.execute("SELECT DISTINCT part FROM dropped ORDER BY ALL").fetchall()]
     _rows(connection, base, hit, keys)
-    return hit
 
 
 def _differing(connection: duckdb.DuckDBPyConnection, base: Base) -> None:
@@ -70,20 +69,25 @@ def _differing(connection: duckdb.DuckDBPyConnection, base: Base) -> None:
         )
 
 
-def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
-    """`touched` (person, at): persons with anything settled whom something concerns, and the earliest moment it is about."""
+def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str], *, every: bool) -> None:
+    """`touched` (person, at): persons with anything settled whom something concerns, and the earliest moment it is about.
+
+    Live events that are what they were the night before were asked about then: only where `every`, they are asked again.
+    """
     # A settled event that changes hands comes to its new person as a live one does.
     cases = "".join(f', "key_{name}"' for name in keys)
     connection.execute(
-        f"""CREATE TEMP TABLE mapped AS
-            SELECT ('0x' || w.person_id)::UBIGINT AS person, epoch_us(w.occurred_at) AS "at"{cases}
+        f"""CREATE TEMP VIEW mapped AS
+            SELECT ('0x' || w.person_id)::UBIGINT AS person, epoch_us(w.occurred_at) AS "at"{cases},
+                   w.is_new OR w.was_person_id IS DISTINCT FROM w.person_id AS is_coming
             FROM winners w JOIN seen_kinds k USING (kind)
             WHERE w.person_id IS NOT NULL AND k.is_mapped
               AND ('0x' || w.person_id)::UBIGINT IN (SELECT person FROM base_persons)
             UNION ALL
-            SELECT c.person, c."at"{cases} FROM changed c JOIN base_settled s USING (event_id)
+            SELECT c.person, c."at"{cases}, true FROM changed c JOIN base_settled s USING (event_id)
             WHERE c.person IN (SELECT person FROM base_persons)"""
     )
+    connection.execute(f"CREATE TEMP TABLE coming AS SELECT * FROM mapped{'' if every else ' WHERE is_coming'}")
     connection.execute(
         """CREATE TEMP TABLE settled_persons AS
            SELECT person, max(deadline) AS deadline, arg_max(persona, generation) AS persona
@@ -93,7 +97,7 @@ def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
         'SELECT was AS person, "at" FROM changed UNION ALL SELECT person, "at" FROM changed',
         'SELECT s.person, s."at" FROM base_settled s SEMI JOIN gone USING (event_id)',
         f"SELECT person, {WHOLLY} FROM differing",
-        """SELECT m.person, m.first FROM (SELECT person, min("at") AS first FROM mapped GROUP BY person) m
+        """SELECT m.person, m.first FROM (SELECT person, min("at") AS first FROM coming GROUP BY person) m
            JOIN settled_persons p USING (person) WHERE m.first <= p.deadline""",
         f"""SELECT p.person, {WHOLLY} FROM settled_persons p LEFT JOIN personas n USING (person)
             WHERE coalesce(n.persona, '') <> p.persona""",
@@ -137,7 +141,7 @@ def _since(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
 
 
 _CASES = """
-    SELECT m.person, s."at" FROM (SELECT DISTINCT person, "{key}" FROM mapped WHERE "{key}" IS NOT NULL) m
+    SELECT m.person, s."at" FROM (SELECT DISTINCT person, "{key}" FROM coming WHERE "{key}" IS NOT NULL) m
     JOIN base_settled s ON s.person = m.person AND s."{key}" = m."{key}" WHERE s.deadline IS NOT NULL"""
 
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from klantspoor.dictionary import TABLES
 from klantspoor.events.base import BESIDE, Base, columns_of
 from klantspoor.lake import Staging
-from klantspoor.lake.parts import A_GENERATION, part_name, take_over
+from klantspoor.lake.parts import A_GENERATION, by_part, part_name, take_over
 from klantspoor.lake.writer import TableWriter
 
 PART_ROWS = 4096
@@ -24,18 +24,14 @@ PART_ROWS = 4096
 _BATCH = 200_000
 
 
-def write_events(connection: duckdb.DuckDBPyConnection, base: Base, staging: Staging, hit: list[int]) -> None:
+def write_events(connection: duckdb.DuckDBPyConnection, base: Base, staging: Staging) -> None:
     """Writes the table `events`."""
     columns = ", ".join(TABLES["events"].names)
     _number_parts(connection, base, staging.timezone)
-    dropped = connection.sql("SELECT event_id FROM dropped").to_arrow_table()["event_id"].combine_chunks()
-
-    def without(rows: pa.Table) -> pa.Table:
-        return rows.filter(pc.invert(pc.is_in(rows["event_id"], dropped)))
-
     with staging.writer("events") as writer:
         if base.version is not None:
-            take_over(writer, base.version.root / "events", hit, without)
+            dropped = connection.sql("SELECT event_id, part FROM dropped").to_arrow_table()
+            take_over(writer, base.version.root / "events", "event_id", by_part(dropped, "event_id"))
         for batch in connection.sql(
             f"""SELECT {columns} FROM published ANTI JOIN parts USING (event_id)
                 ORDER BY year(occurred_at) * 12 + month(occurred_at), person_id, occurred_at, event_id"""

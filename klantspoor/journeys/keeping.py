@@ -6,7 +6,6 @@ A part holds the settled journeys of some persons that begin in one month, in on
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +22,7 @@ from klantspoor.journeys.segments import Ints, changes, numbers, starts_of, with
 from klantspoor.journeys.slices import Earlier
 from klantspoor.lake import Staging, TableWriter
 from klantspoor.lake.connection import literal
-from klantspoor.lake.parts import A_GENERATION, part_name, parts, take_over
+from klantspoor.lake.parts import A_GENERATION, Gone, by_part, part_name, parts, take_over
 from klantspoor.lake.writer import link
 
 JOURNEY_TABLES = ("journeys", "touchpoints", "touchpoint_events", "phase_visits", "waits", "experiences")
@@ -50,16 +49,15 @@ STATE = pa.schema(
 class Before:
     """What the events stage says that tonight goes on from. Without it (`version` is None) all journeys are given.
 
-    `lost` are the ids of settled journeys of persons who are reopened, `answers` those of their answers, `hit` the parts
-    that hold such journeys. `settles` says that what is settled leaves the live rows tonight.
+    `lost` are the ids of settled journeys of persons who are reopened, by part; `answers` those of answers that may have
+    changed. `settles` says that what is settled leaves the live rows tonight.
     """
 
     version: Path | None = None
     generation: int = 1
     settles: bool = False
     is_sorted: bool = False
-    hit: frozenset[int] = frozenset()
-    lost: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
+    lost: Gone = field(default_factory=dict)
     answers: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
     cycles: pa.Table | None = None
 
@@ -103,8 +101,7 @@ def open_before(connection: duckdb.DuckDBPyConnection, staging: Staging) -> Befo
         said["generation"],
         said["settles"],
         is_sorted=True,
-        hit=frozenset(pc.unique(lost["part"]).to_pylist()),
-        lost=lost["journey_id"].combine_chunks(),
+        lost=by_part(lost, "journey_id"),
         answers=connection.sql(f"SELECT event_id FROM read_parquet({dropped})")
         .to_arrow_table()["event_id"]
         .combine_chunks(),
@@ -141,11 +138,11 @@ class Keeper:
     def __enter__(self) -> Keeper:
         if self._before.version is not None:
             for name, writer in self._writers.items():
-                of_answers = name == "experiences"
-                gone = self._before.answers if of_answers else self._before.lost
                 folder = self._before.version / name
-                hit = _parts_with(folder, gone) if of_answers else self._before.hit
-                take_over(writer, folder, hit, _without("event_id" if of_answers else "journey_id", gone))
+                if name == "experiences":
+                    take_over(writer, folder, "event_id", _parts_with(folder, self._before.answers))
+                else:
+                    take_over(writer, folder, "journey_id", self._before.lost)
         return self
 
     def __exit__(
@@ -220,16 +217,12 @@ class Keeper:
         pq.write_table(rows, self._folder / f"{self._before.generation:06d}.parquet", compression="zstd")
 
 
-def _without(column: str, gone: pa.Array) -> Callable[[pa.Table], pa.Table]:
-    return lambda rows: rows.filter(pc.invert(pc.is_in(rows[column], gone)))
-
-
-def _parts_with(folder: Path, gone: pa.Array) -> set[int]:
+def _parts_with(folder: Path, gone: pa.Array) -> Gone:
     """The parts of a version's answers that hold any of these events: there are few of them."""
     if not len(gone):
-        return set()
+        return {}
     return {
-        number
+        number: gone
         for number, path in parts(folder).items()
         if pc.any(
             pc.is_in(pq.read_table(folder / path, columns=["event_id"], partitioning=None)["event_id"], gone)

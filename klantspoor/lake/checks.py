@@ -29,10 +29,15 @@ def run_queries(staging: Staging, table: Table, rules: Sequence[Rule]) -> list[V
         LakeError: where this run has not staged the table, or one that a rule needs.
     """
     require(staging, table, rules)
-    with staging.connect_to_judge() as connection:
+    with staging.connect_to_judge(read_by(table, rules)) as connection:
         judged = judge_columns(connection, table, [rule for rule in rules if rule.kind != "rows"])
         judged |= {rule.name: judge_rows(connection, rule) for rule in rules if rule.kind == "rows"}
     return [judged[rule.name] for rule in rules]
+
+
+def read_by(table: Table, rules: Sequence[Rule]) -> set[str]:
+    """The tables that rules on `table` read."""
+    return {table.name, *(name for rule in rules for name in rule.needs)}
 
 
 def require(staging: Staging, table: Table, rules: Sequence[Rule]) -> None:
@@ -41,7 +46,7 @@ def require(staging: Staging, table: Table, rules: Sequence[Rule]) -> None:
     Raises:
         LakeError: naming the tables that this run has not made.
     """
-    absent = sorted({name for rule in rules for name in (table.name, *rule.needs) if not staging.has(name)})
+    absent = sorted(name for name in read_by(table, rules) if rules and not staging.has(name))
     if absent:
         raise LakeError(f"table {table.name} cannot be checked: this run has not made {', '.join(absent)}")
 

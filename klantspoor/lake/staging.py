@@ -6,6 +6,7 @@ Nothing here is seen by readers of the lake; publishing is in `klantspoor.lake.p
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -137,11 +138,11 @@ class Staging:
         self.glob(table_name)
         return count_rows(self.folder(table_name))
 
-    def connect(self, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-        """An in-memory DuckDB with a view per table this run has written, bounded by the project's memory limit."""
+    def connect(self, threads: int | None = None, tables: Collection[str] = tuple(TABLES)) -> duckdb.DuckDBPyConnection:
+        """An in-memory DuckDB with a view per table this run has written, or those of `tables`; its memory is limited."""
         connection = limited(self._memory_mb, self.work("scratch"), threads)
         for name, table in TABLES.items():
-            if self.has(name):
+            if name in tables and self.has(name):
                 create_view(connection, table, self.folder(name))
         return connection
 
@@ -169,15 +170,15 @@ class Staging:
         """Note the fingerprint for the manifest."""
         (self.root / "rules").write_text(f"{fingerprint}\n", "utf-8")
 
-    def connect_to_judge(self, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-        """As `connect`, with the rows written tonight alone; the whole table is the view `whole_TABLE`.
+    def connect_to_judge(self, tables: Collection[str]) -> duckdb.DuckDBPyConnection:
+        """As `connect`, with the rows of `tables` written tonight alone; the whole table is the view `whole_TABLE`.
 
         Of journeys and events of which any row was written tonight, all rows were: rules that compare tables hold or fail
         among them as among all.
         """
-        connection = self.connect(threads)
+        connection = self.connect(tables=tables)
         for name, table in TABLES.items():
-            if self.has(name):
+            if name in tables and self.has(name):
                 create_view(connection, table, self.folder(name), f"whole_{name}")
                 show_files(connection, name, fresh(self.folder(name), self.generation))
         return connection

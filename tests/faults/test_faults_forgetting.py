@@ -14,7 +14,7 @@ from tests.faults.faults_server import Server
 from tests.faults.faults_shim import Mode
 from tests.faults.faults_trials import SCENARIOS, Trials
 
-SOME = {Mode.KILL: 7, Mode.FULL: 5}
+SOME = {Mode.KILL: 4, Mode.FULL: 2}
 STATES = 8
 Note = Callable[[str, object], None]
 

@@ -16,8 +16,8 @@ from tests.faults.faults_shim import Armed, ArmedReading, Mode, Reading
 from tests.faults.faults_trials import SCENARIOS, Trials
 
 SOME = {
-    "first night": {Mode.KILL: 4, Mode.FULL: 4},
-    "second night": {Mode.KILL: 8, Mode.FULL: 7, Mode.TORN: 3, Mode.READONLY: 4, Mode.ERROR: 6},
+    "first night": {Mode.KILL: 2, Mode.FULL: 2},
+    "second night": {Mode.KILL: 5, Mode.FULL: 4, Mode.TORN: 2, Mode.READONLY: 2, Mode.ERROR: 3},
 }
 MODES = [Mode.KILL, Mode.FULL, Mode.TORN, Mode.READONLY, Mode.ERROR]
 STATES = 8

@@ -15,7 +15,7 @@ from tests.faults.faults_server import Server
 from tests.faults.faults_shim import Mode
 from tests.faults.faults_trials import SCENARIOS, Trials
 
-SOME = {Mode.KILL: 8, Mode.FULL: 5, Mode.ERROR: 8}
+SOME = {Mode.KILL: 5, Mode.FULL: 3, Mode.ERROR: 4}
 STATES = 8
 Note = Callable[[str, object], None]
 

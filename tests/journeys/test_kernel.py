@@ -21,7 +21,7 @@ def check(history: History) -> None:
     assert actual_answers == expected_answers
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
 @given(histories())
 def test_the_kernel_agrees_with_the_oracle(history: History) -> None:
     check(history)
