@@ -123,8 +123,8 @@ def _compare(connection: duckdb.DuckDBPyConnection, place: str) -> None:
     there = "event_id, file_sequence AS sequence, row_number, position"
     connection.execute(
         f"""CREATE TEMP TABLE held AS
-            SELECT {there}, true AS is_live FROM base_live SEMI JOIN again USING (event_id)
-            UNION ALL SELECT {there}, false FROM base_settled SEMI JOIN again USING (event_id)"""
+            SELECT {there}, NULL::UBIGINT AS person, NULL::BIGINT AS "at" FROM base_live SEMI JOIN again USING (event_id)
+            UNION ALL SELECT {there}, person, "at" FROM base_settled SEMI JOIN again USING (event_id)"""
     )
     connection.execute(
         f"""CREATE TEMP TABLE stays AS SELECT h.event_id FROM held h

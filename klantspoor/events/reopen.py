@@ -41,7 +41,7 @@ def reopen(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -
     _persons(connection, keys, every=not base.same_rules)
     connection.execute(
         """CREATE TEMP TABLE dropped AS
-           SELECT s.event_id, s.part FROM base_settled s LEFT JOIN reopened r USING (person)
+           SELECT s.event_id, s.part FROM near s LEFT JOIN reopened r USING (person)
            WHERE s.deadline IS NOT NULL AND s."at" >= r.since OR event_id IN (SELECT event_id FROM changed)
               OR event_id IN (SELECT event_id FROM differing)
               OR event_id IN (SELECT event_id FROM gone)"""
@@ -74,33 +74,20 @@ def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str], *, every: b
 
     Live events that are what they were the night before were asked about then: only where `every`, they are asked again.
     """
-    # A settled event that changes hands comes to its new person as a live one does.
     cases = "".join(f', "key_{name}"' for name in keys)
-    connection.execute(
-        f"""CREATE TEMP VIEW mapped AS
-            SELECT ('0x' || w.person_id)::UBIGINT AS person, epoch_us(w.occurred_at) AS "at"{cases},
-                   w.is_new OR w.was_person_id IS DISTINCT FROM w.person_id AS is_coming
-            FROM winners w JOIN seen_kinds k USING (kind)
-            WHERE w.person_id IS NOT NULL AND k.is_mapped
-              AND ('0x' || w.person_id)::UBIGINT IN (SELECT person FROM base_persons)
-            UNION ALL
-            SELECT c.person, c."at"{cases}, true FROM changed c JOIN base_settled s USING (event_id)
-            WHERE c.person IN (SELECT person FROM base_persons)"""
-    )
-    connection.execute(f"CREATE TEMP TABLE coming AS SELECT * FROM mapped{'' if every else ' WHERE is_coming'}")
     connection.execute(
         """CREATE TEMP TABLE settled_persons AS
            SELECT person, max(deadline) AS deadline, arg_max(persona, generation) AS persona
            FROM (SELECT person, deadline, coalesce(persona, '') AS persona, generation FROM base_persons) GROUP BY person"""
     )
+    _near(connection, cases, every=every)
     reasons = [
         'SELECT was AS person, "at" FROM changed UNION ALL SELECT person, "at" FROM changed',
-        'SELECT s.person, s."at" FROM base_settled s SEMI JOIN gone USING (event_id)',
+        'SELECT person, "at" FROM gone',
         f"SELECT person, {WHOLLY} FROM differing",
+        f"SELECT person, {WHOLLY} FROM others",
         """SELECT m.person, m.first FROM (SELECT person, min("at") AS first FROM coming GROUP BY person) m
            JOIN settled_persons p USING (person) WHERE m.first <= p.deadline""",
-        f"""SELECT p.person, {WHOLLY} FROM settled_persons p LEFT JOIN personas n USING (person)
-            WHERE coalesce(n.persona, '') <> p.persona""",
         *(_CASES.format(key=f"key_{name}") for name in keys),
     ]
     connection.execute(
@@ -111,12 +98,52 @@ def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str], *, every: b
     _since(connection, keys)
 
 
+def _near(connection: duckdb.DuckDBPyConnection, cases: str, *, every: bool) -> None:
+    """`near`: of all that is settled, what tonight can concern, so that it is looked through once.
+
+    Makes also `others`, persons whose persona is another; `mapped`, the live events that the kernel sees of persons with
+    anything settled; and `coming`, those of them that the night before did not ask about.
+    """
+    connection.execute(
+        """CREATE TEMP TABLE others AS
+           SELECT p.person FROM settled_persons p LEFT JOIN personas n USING (person)
+           WHERE coalesce(n.persona, '') <> p.persona"""
+    )
+    connection.execute(
+        f"""CREATE TEMP VIEW seen AS
+            SELECT ('0x' || w.person_id)::UBIGINT AS person, epoch_us(w.occurred_at) AS "at"{cases},
+                   w.is_new OR w.was_person_id IS DISTINCT FROM w.person_id AS is_coming
+            FROM winners w JOIN seen_kinds k USING (kind)
+            WHERE w.person_id IS NOT NULL AND k.is_mapped
+              AND ('0x' || w.person_id)::UBIGINT IN (SELECT person FROM settled_persons)"""
+    )
+    new = "" if every else "WHERE is_coming"
+    connection.execute(
+        f"""CREATE TEMP TABLE near AS
+            SELECT event_id, person, "at", deadline, part{cases} FROM base_settled
+            WHERE person IN (
+                    SELECT person FROM seen {new} UNION SELECT was FROM changed UNION SELECT person FROM changed
+                    UNION SELECT person FROM differing UNION SELECT person FROM gone UNION SELECT person FROM others)
+               OR event_id IN (SELECT event_id FROM changed UNION SELECT event_id FROM differing
+                               UNION SELECT event_id FROM gone)"""
+    )
+    # A settled event that changes hands comes to its new person as a live one does.
+    connection.execute(
+        f"""CREATE TEMP VIEW mapped AS
+            SELECT * FROM seen
+            UNION ALL
+            SELECT c.person, c."at"{cases}, true FROM changed c JOIN near USING (event_id)
+            WHERE c.person IN (SELECT person FROM settled_persons)"""
+    )
+    connection.execute(f"CREATE TEMP TABLE coming AS SELECT * FROM mapped {new}")
+
+
 def _since(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
     """`reopened` and `remaining`: where the last cut lies before what touches each person; what lies before it stays settled."""
     cases = "".join(f', coalesce((\'0x\' || "key_{name}")::UBIGINT, 0)::UBIGINT AS "key_{name}"' for name in keys)
     rows = connection.sql(
         f"""SELECT e.*, t."at" AS touched_at FROM (
-                SELECT person, "at", deadline, true AS is_settled{cases} FROM base_settled WHERE deadline IS NOT NULL
+                SELECT person, "at", deadline, true AS is_settled{cases} FROM near WHERE deadline IS NOT NULL
                 UNION ALL SELECT person, "at", "at", false{cases} FROM mapped) e
             JOIN touched t USING (person) ORDER BY e.person, e."at\""""
     ).to_arrow_table()
@@ -142,7 +169,7 @@ def _since(connection: duckdb.DuckDBPyConnection, keys: list[str]) -> None:
 
 _CASES = """
     SELECT m.person, s."at" FROM (SELECT DISTINCT person, "{key}" FROM coming WHERE "{key}" IS NOT NULL) m
-    JOIN base_settled s ON s.person = m.person AND s."{key}" = m."{key}" WHERE s.deadline IS NOT NULL"""
+    JOIN near s ON s.person = m.person AND s."{key}" = m."{key}" WHERE s.deadline IS NOT NULL"""
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, base: Base, hit: list[int], keys: list[str]) -> None:
