@@ -28,7 +28,7 @@ def ledger(night: Night) -> dg.MaterializeResult:
     from klantspoor.report import intake_facts
 
     with step(night.staging, "ledger") as noted:
-        require_disk(night.project, night.lake, night.staging)
+        disk = require_disk(night.project, night.lake, night.staging)
         # Whoever is forgotten by half is forgotten before anything new is read.
         forgetting = resume_all(night.project, night.lake, staging=night.staging)
         try:
@@ -38,7 +38,8 @@ def ledger(night: Night) -> dg.MaterializeResult:
         intake_facts(noted, report)
         traces = [f"something is left of the person of request {one.request}: klantspoor forget --resume"
                   for one in forgetting if one.state == "traces"]  # fmt: skip
-        noted.odd = "; ".join(filter(None, [noted.odd, *traces])) or None
+        near = [f"the disk is nearly full: the night {disk}"] if disk.is_near else []
+        noted.odd = "; ".join(filter(None, [noted.odd, *traces, *near])) or None
     return dg.MaterializeResult(
         metadata={
             "new files": noted.facts["used"],

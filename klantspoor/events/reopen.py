@@ -179,15 +179,18 @@ def _rows(connection: duckdb.DuckDBPyConnection, base: Base, hit: list[int], key
         folder = base.version.root / "events"
         known = parts(folder)
         paths = [str(folder / known[number]) for number in hit]
-        beside = [name for name in BESIDE if name not in PUBLISHED]
-        listed = ", ".join(
-            f's."{name}"' if name in beside or name.startswith("key_") else f'e."{name}"' for name in columns
+        beside = [name for name in columns if name.startswith("key_") or (name in BESIDE and name not in PUBLISHED)]
+        listed = ", ".join(f'{"s" if name in beside else "e"}."{name}"' for name in columns)
+        # In two steps, each with few rows on one side: of all that is settled, hardly any leaves.
+        connection.execute(
+            f"""CREATE TEMP TABLE beside AS
+                SELECT s.event_id, {", ".join(f's."{name}"' for name in beside)}
+                FROM base_settled s SEMI JOIN dropped USING (event_id)"""
         )
         connection.execute(
             f"""CREATE TEMP TABLE leaving AS
                 SELECT {listed}, e.person_id AS was_person_id, e.person_rule AS was_rule, e.known_person_id
-                FROM read_parquet($paths, hive_partitioning = false) e JOIN base_settled s USING (event_id)
-                SEMI JOIN dropped d ON d.event_id = e.event_id""",
+                FROM read_parquet($paths, hive_partitioning = false) e JOIN beside s USING (event_id)""",
             {"paths": paths},
         )
     else:

@@ -12,6 +12,7 @@ from klantspoor.dictionary import TABLES
 from klantspoor.errors import PublicationStoppedError
 from klantspoor.lake import Lake
 from klantspoor.lake.checks import run_queries
+from klantspoor.lake.forecast import SPARE, Forecast
 from klantspoor.lake.steps import gate
 from klantspoor.marts import MARTS
 from pipelines import run
@@ -70,6 +71,19 @@ def test_a_night_is_published_with_its_steps(lake: Lake, rows: dict[str, list[Ro
     stages = {"ledger", "identity", "events", "journeys", "models", "pages", "journey_map", "freshness"}
     checks = {"identity_checks", "events_checks", "journeys_checks", "marts_checks"}
     assert stages | checks <= {step for (step,) in steps}
+
+
+def test_a_disk_that_is_nearly_full_is_odd(
+    lake: Lake, rows: dict[str, list[Row]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = Forecast(taken_in=1, built=2, spilled=1, whole=10, free=SPARE + 5)
+    monkeypatch.setattr(Lake, "require_disk", lambda self, landed: near)
+    assert night().success
+    version = lake.current()
+    assert version is not None
+    with version.connect() as connection:
+        [(odd,)] = connection.execute("SELECT odd FROM runs WHERE step = 'ledger'").fetchall()
+    assert odd == f"the disk is nearly full: the night {near}"
 
 
 def test_a_night_is_judged_by_great_expectations(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
