@@ -20,7 +20,7 @@ from pipelines import run
 from pipelines.nights import FIRST_TAG, LAST_TAG
 from pipelines.watch import crashed_runs
 from tests.lake.small_world import AS_OF
-from tests.pipelines.staged_night import make_project, patch_stages
+from tests.pipelines.staged_night import FILES, make_project, patch_stages
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -152,7 +152,9 @@ def test_a_night_is_kept_in_postgresql(
     shutil.copyfile(DEPLOY / "dagster.yaml", home / "dagster.yaml")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     monkeypatch.setenv("DAGSTER_PG_URL", postgres)
-    monkeypatch.setenv("KLANTSPOOR_PROJECT", str(make_project(tmp_path / "project")))
+    # The definitions were loaded without a project, whose nights begin at 03:00 UTC: so must those of this one.
+    said = FILES["klantspoor.yaml"].replace("Europe/Amsterdam", "UTC").replace("02:30", "03:00")
+    monkeypatch.setenv("KLANTSPOOR_PROJECT", str(make_project(tmp_path / "project", klantspoor=said)))
     monkeypatch.setenv("KLANTSPOOR_TEST_KEY", "k" * 64)
     monkeypatch.setattr("expectations.bridge.run_expectations", lambda *arguments: run_queries(*arguments[:3]))
     patch_stages(monkeypatch)
