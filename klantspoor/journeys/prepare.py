@@ -33,7 +33,7 @@ def prepare(project: Project, kinds: pa.Table, personas: list[str], as_of: datet
     lines = sorted({(s, c or "", c is None) for s, c in zip(columns["source"], columns["channel"], strict=True)})
     line_of = {line: number for number, line in enumerate(lines)}
     line = [line_of[s, c or "", c is None] for s, c in zip(columns["source"], columns["channel"], strict=True)]
-    gap = [round(project.sources[source].contact_gap.total_seconds() * 1_000_000) for source in columns["source"]]
+    gap = [round(project.contact_gap(source).total_seconds() * 1_000_000) for source in columns["source"]]
     books = {
         name: _book(columns[name]) for name in ("activity", "channel", "source", "team", "initiator", "instrument")
     }

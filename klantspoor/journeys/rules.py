@@ -274,9 +274,9 @@ def reach_of(project: Project, kinds: pa.Table) -> pa.Table:
     rules = compile_rules(project, kinds_of(kinds))
     patience = np.array([max(rule.gap, rule.abandoned_after) for rule in rules], np.int64)
     maps = np.stack([rule.role != NO_ROLE for rule in rules])
-    gaps = {name: round(source.contact_gap.total_seconds() * 1_000_000) for name, source in project.sources.items()}
     longest = np.where(maps, patience[:, None], 0).max(axis=0, initial=0)
-    own = np.array([gaps.get(name, 0) for name in kinds["source"].to_pylist()], np.int64)
+    gaps = [project.contact_gap(name).total_seconds() for name in kinds["source"].to_pylist()]
+    own = np.array([round(gap * 1_000_000) for gap in gaps], np.int64)
     return pa.table({"kind": kinds["kind"], "reach": np.maximum(longest, own)})
 
 
@@ -291,11 +291,10 @@ def said_of(project: Project, kinds: pa.Table) -> pa.Table:
         Columns kind (int32) and said (string).
     """
     rules = compile_rules(project, kinds_of(kinds))
-    gaps = {name: str(source.contact_gap) for name, source in project.sources.items()}
     texts = []
     for row, source in enumerate(kinds["source"].to_pylist()):
         of_types = [[_said(rule, row)] for rule in rules if rule.role[row] != NO_ROLE]
-        texts.append(sha256(json.dumps([gaps.get(source), of_types]).encode()).hexdigest()[:16])
+        texts.append(sha256(json.dumps([str(project.contact_gap(source)), of_types]).encode()).hexdigest()[:16])
     return pa.table({"kind": kinds["kind"], "said": pa.array(texts, pa.string())})
 
 

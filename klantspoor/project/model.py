@@ -524,3 +524,9 @@ class Project(Strict):
     file: ProjectFile
     sources: dict[str, SourceFile]
     journeys: dict[str, JourneyFile]
+
+    def contact_gap(self, source: str) -> timedelta:
+        """That of the source; where its file is gone and its events are still in the ledger, what a file says by itself."""
+        file = self.sources.get(source)
+        gap: timedelta = file.contact_gap if file is not None else SourceFile.model_fields["contact_gap"].default
+        return gap

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from klantspoor.lake import Lake
-from tests.nights.history import DAY, HOUR, History, Land, Night, Row
+from tests.nights.history import DAY, HOUR, Configure, History, Land, Night, Row
 from tests.nights.shrink import lives
 from tests.nights.world import World, hurried
 
@@ -40,6 +40,17 @@ FOUND: dict[str, History] = {
         Night(400 * DAY),
         Land((Row("clients", 400 * DAY, customer="K1", cookie="c1"),)),
         Night(401 * DAY),
+    ),
+    "answers stay when the file of their source is taken away": (
+        Land(
+            (
+                Row("desk", DAY, "called", id="i1", customer="K1"),
+                Row("voice", 2 * DAY, "rated", id="r1", customer="K1", score=8),
+            )
+        ),
+        Night(3 * DAY),
+        Configure("voice", 1),
+        Night(4 * DAY),
     ),
 }
 
