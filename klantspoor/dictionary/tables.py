@@ -17,9 +17,9 @@ from klantspoor.dictionary.columns import COLUMNS, Column
 class Table:
     """One published table.
 
-    `nulls` names each column that may be null, with what the null means. `partition` is the instant whose
-    local month names the folders (`month=YYYY-MM`), None for tables that are one folder. `order` is how rows are sorted
-    within a file.
+    `nulls` names each column that may be null, with what the null means. `partition` is the column of
+    the instant whose local month names the folders (`month=YYYY-MM`), None for tables that are one folder. `order` is how
+    rows are sorted within a file.
     `made_from` are the tables (or "landing files") it is derived from.
     """
 
@@ -117,7 +117,6 @@ _ALL = (
             "outcome": "the source says nothing about it",
             "attributes": "the mapping keeps none",
         },
-        partition="occurred_at",
         order="person_id occurred_at event_id",
     ),
     _table(
@@ -211,7 +210,6 @@ _ALL = (
             "lead_time_seconds": "it is open",
             "need_started_at": "no source knows when the need began",
         },
-        partition="the journey's start",
         order="person_id started_at journey_id",
     ),
     _table(
@@ -230,7 +228,6 @@ _ALL = (
             "previous_activity": "it is the first",
             "previous_phase": "it is the first, or the one before belongs to no phase",
         },
-        partition="the journey's start",
         order="journey_id touchpoint_number",
     ),
     _table(
@@ -240,7 +237,6 @@ _ALL = (
         "journey_id event_id",
         "journey_id, touchpoint_number, event_id, joined_by",
         "events, journeys",
-        partition="the journey's start",
         order="journey_id touchpoint_number",
     ),
     _table(
@@ -252,7 +248,6 @@ _ALL = (
         main_channel, is_last""",
         "touchpoints",
         nulls={"main_channel": "its touchpoints name no channel"},
-        partition="the journey's start",
         order="journey_id visit_number",
     ),
     _table(
@@ -264,7 +259,6 @@ _ALL = (
         internal_activity, team""",
         "events, touchpoints",
         nulls={"internal_activity": "no internal step explains it", "team": "no team is known"},
-        partition="the journey's start",
         order="journey_id touchpoint_number stretch_number",
     ),
     _table(
@@ -275,7 +269,6 @@ _ALL = (
         "event_id, journey_id, touchpoint_number, instrument, score, score_0_100, answered_at",
         "events, journeys, touchpoints",
         nulls={"journey_id": "it could not be tied to a journey", "touchpoint_number": "no touchpoint came before it"},
-        partition="answered_at",
         order="answered_at event_id",
     ),
     _table(

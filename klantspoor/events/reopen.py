@@ -176,9 +176,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, base: Base, hit: list[int], key
     """`leaving` (dropped events with the columns of `found`) and `back`, from the published parts and what lies beside them."""
     columns = [*LIVE, *(f"key_{name}" for name in keys)]
     if hit and base.version is not None:
-        folder = base.version.root / "events"
-        known = parts(folder)
-        paths = [str(folder / known[number]) for number in hit]
+        known = parts(base.version.root / "events")
+        paths = [str(known[number]) for number in hit]
         beside = [name for name in columns if name.startswith("key_") or (name in BESIDE and name not in PUBLISHED)]
         listed = ", ".join(f'{"s" if name in beside else "e"}."{name}"' for name in columns)
         # In two steps, each with few rows on one side: of all that is settled, hardly any leaves.

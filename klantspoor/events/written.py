@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 
 from klantspoor.dictionary import TABLES
 from klantspoor.events.base import BESIDE, Base, columns_of
+from klantspoor.events.dedupe import ID_WORD
 from klantspoor.lake import Staging
 from klantspoor.lake.parts import A_GENERATION, by_part, part_name, take_over
-from klantspoor.lake.writer import TableWriter
 
 PART_ROWS = 4096
 """Rows of a part, about: late data and merges rewrite whole parts, readers open them one by one (docs/adr/0017)."""
@@ -27,27 +27,22 @@ _BATCH = 200_000
 def write_events(connection: duckdb.DuckDBPyConnection, base: Base, staging: Staging) -> None:
     """Writes the table `events`."""
     columns = ", ".join(TABLES["events"].names)
-    _number_parts(connection, base, staging.timezone)
+    _number_parts(connection, base)
     with staging.writer("events") as writer:
         if base.version is not None:
             dropped = connection.sql("SELECT event_id, part FROM dropped").to_arrow_table()
             take_over(writer, base.version.root / "events", "event_id", by_part(dropped, "event_id"))
         for batch in connection.sql(
             f"""SELECT {columns} FROM published ANTI JOIN parts USING (event_id)
-                ORDER BY year(occurred_at) * 12 + month(occurred_at), person_id, occurred_at, event_id"""
+                ORDER BY person_id, occurred_at, event_id"""
         ).to_arrow_reader(_BATCH):
             writer.write(pa.Table.from_batches([batch]))
         ordered = connection.sql(
-            f"""SELECT {columns}, part, month FROM published JOIN parts USING (event_id)
+            f"""SELECT {columns}, part FROM published JOIN parts USING (event_id)
                 ORDER BY part, person_id, occurred_at, event_id"""
         ).to_arrow_reader(_BATCH)
         for rows in whole_parts(ordered):
-            _write_part(writer, rows)
-
-
-def _write_part(writer: TableWriter, rows: pa.Table) -> None:
-    number, month = rows["part"][0].as_py(), rows["month"][0].as_py()
-    writer.settle(rows.drop_columns(["part", "month"]), month, part_name(number))
+            writer.settle(rows.drop_columns(["part"]), part_name(rows["part"][0].as_py()))
 
 
 def whole_parts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -66,25 +61,22 @@ def whole_parts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
-def _number_parts(connection: duckdb.DuckDBPyConnection, base: Base, timezone: str) -> None:
-    """`parts` (event_id, part, month): where events that are settled tonight go.
+def _number_parts(connection: duckdb.DuckDBPyConnection, base: Base) -> None:
+    """`parts` (event_id, part): where events that are settled tonight go.
 
-    Within a month a part holds neighbours by their owner, a person or else a set of identifiers: both are hashes.
+    A part holds neighbours by their owner, a person or else a set of identifiers; of events without any, by themselves. All
+    are hashes, so parts are about equal.
     """
     connection.execute(
         f"""CREATE TEMP TABLE parts AS
             WITH rows AS (
-                SELECT event_id, coalesce(('0x' || person_id)::UBIGINT, identifier_set) AS owner,
-                       strftime(timezone($zone, occurred_at), '%Y-%m') AS month
-                FROM winners SEMI JOIN settling USING (event_id)),
-            months AS (
-                SELECT month, greatest(1, (count(*) + {PART_ROWS} - 1) // {PART_ROWS})::UBIGINT AS parts
-                FROM rows GROUP BY month),
-            placed AS (SELECT *, (sum(parts) OVER (ORDER BY month) - parts)::UBIGINT AS before FROM months)
-            SELECT event_id, month,
-                   ($first + before + (owner >> 32) * parts // 4294967296)::BIGINT AS part
-            FROM rows JOIN placed USING (month)""",
-        {"zone": timezone, "first": base.generation * A_GENERATION},
+                SELECT event_id, coalesce(('0x' || person_id)::UBIGINT, nullif(identifier_set, 0), {ID_WORD.format("event_id")})
+                       AS owner
+                FROM winners SEMI JOIN settling USING (event_id))
+            SELECT event_id, ($first + (owner >> 32) * greatest(1, (count(*) OVER () + {PART_ROWS} - 1) // {PART_ROWS})::UBIGINT
+                              // 4294967296)::BIGINT AS part
+            FROM rows""",
+        {"first": base.generation * A_GENERATION},
     )
 
 

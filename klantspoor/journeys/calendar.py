@@ -52,18 +52,6 @@ def closed_intervals(calendar: CalendarFile | None, timezone: str, first: int, l
     return Calendar(_column([s for s, _ in closed]), _column([e for _, e in closed]))
 
 
-def month_starts(timezone: str, first: int, last: int) -> tuple[list[str], Ints]:
-    """The months from `first` to `last` as "YYYY-MM", and the instants in which they begin in that time zone."""
-    zone = ZoneInfo(timezone)
-    month, final = _local_date(first, zone).replace(day=1), _local_date(last, zone)
-    names, starts = [], []
-    while month <= final:
-        names.append(f"{month:%Y-%m}")
-        starts.append(_instant(month, time(0), zone))
-        month = (month + timedelta(days=32)).replace(day=1)
-    return names, _column(starts)
-
-
 def _column(values: list[int]) -> Ints:
     return np.array(values, dtype=np.int64)
 

@@ -1,6 +1,6 @@
 """Journeys from night to night: what is settled stays in its parts, and what later nights must know of it.
 
-A part holds the settled journeys of some persons that begin in one month, in one file of each table, all by one number.
+A part holds settled journeys of some persons, in one file of each table, all by one number.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from klantspoor.journeys.kernel import Reconstructed
 from klantspoor.journeys.publish import Filed
-from klantspoor.journeys.segments import Ints, changes, numbers, starts_of, within
+from klantspoor.journeys.segments import Ints, changes, starts_of
 from klantspoor.journeys.slices import Earlier
 from klantspoor.lake import Staging, TableWriter
 from klantspoor.lake.connection import literal
@@ -156,10 +156,8 @@ class Keeper:
         part = self._numbered(found)
         for name in OF_JOURNEYS:
             self._file(name, found.tables[name], part[found.tables[name].journey])
-        answers = found.tables["experiences"]
-        month = answers.months.indices.to_numpy()
-        self._file("experiences", answers, np.where(found.answer_is_settled, self._next + month, LIVE))
-        self._next += len(answers.months.dictionary)
+        self._file("experiences", found.tables["experiences"], np.where(found.answer_is_settled, self._next, LIVE))
+        self._next += 1
 
     def _numbered(self, found: Reconstructed) -> Ints:
         """The part of each journey of the slice, LIVE for those that are not settled; and keeps what is settled."""
@@ -168,11 +166,9 @@ class Keeper:
         chosen = np.flatnonzero(found.is_settled)
         if not len(chosen):
             return part
-        # Journeys are in order of month and person: each stretch of a month is cut into parts.
-        month = filed.months.indices.to_numpy()[chosen]
-        cut = changes(month, within(changes(month)) // PART_JOURNEYS)
-        part[chosen] = self._next + numbers(cut)
-        self._next += int(cut.sum())
+        # Journeys are in order of their persons.
+        part[chosen] = self._next + np.arange(len(chosen)) // PART_JOURNEYS
+        self._next = int(part[chosen[-1]]) + 1
         rows = filed.rows.take(pa.array(chosen))
         self._state.append(
             pa.table(
@@ -194,17 +190,14 @@ class Keeper:
         """Writes rows to the live files of a table, and those of each part to its own."""
         writer = self._writers[name]
         if (part == LIVE).all():
-            writer.write(filed.rows, filed.months)
+            writer.write(filed.rows)
             return
-        live = np.flatnonzero(part == LIVE)
-        writer.write(filed.rows.take(pa.array(live)), filed.months.take(pa.array(live)))
-        ripe = np.flatnonzero(part != LIVE)
-        ripe = ripe[np.argsort(part[ripe], kind="stable")]
-        rows, months, part = filed.rows.take(pa.array(ripe)), filed.months.take(pa.array(ripe)), part[ripe]
+        writer.write(filed.rows.filter(pa.array(part == LIVE)))
+        # Rows are in order of their journeys, so those of a part lie together.
+        rows, part = filed.rows.filter(pa.array(part != LIVE)), part[part != LIVE]
         edges = starts_of(changes(part))
         for start, end in zip(edges, [*edges[1:], len(part)], strict=True):
-            month = months[int(start)].as_py()
-            writer.settle(rows.slice(start, end - start), month, part_name(int(part[start])))
+            writer.settle(rows.slice(start, end - start), part_name(int(part[start])))
 
     def _keep(self) -> None:
         """Adds what was settled tonight to the state, behind what the version before has of it."""
@@ -224,7 +217,5 @@ def _parts_with(folder: Path, gone: pa.Array) -> Gone:
     return {
         number: gone
         for number, path in parts(folder).items()
-        if pc.any(
-            pc.is_in(pq.read_table(folder / path, columns=["event_id"], partitioning=None)["event_id"], gone)
-        ).as_py()
+        if pc.any(pc.is_in(pq.read_table(path, columns=["event_id"], partitioning=None)["event_id"], gone)).as_py()
     }

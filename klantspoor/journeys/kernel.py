@@ -171,19 +171,15 @@ def reconstruct(
 def _published(
     events: Slice, found: Members, setting: Setting
 ) -> tuple[MemberColumns, npt.NDArray[np.int16], Ints, npt.NDArray[np.uint64]]:
-    """Keeps the journeys with a touchpoint, numbers them by the month they start in, person and start; sorts members by them.
-
-    Tables are filed by that month: rows come out as they are written, and none has to be moved again.
-    """
+    """Keeps the journeys with a touchpoint, numbers them by person and start, as they are written; sorts members by them."""
     role = setting.role[found.type[found.journey], events.kind[found.event]]
     visible = (role == PHASE) | (role == UNPHASED)
     size = len(events)
     begins = np.full(len(found.type), size, dtype=np.int64)
     np.minimum.at(begins, found.journey[visible], found.event[visible])
     shown = np.flatnonzero(begins < size)
-    month = setting.names.month_of(events.at[begins[shown]])
     # Positions are in order of person and time, so the first contact's position sorts journeys by both.
-    shown = shown[np.lexsort((found.type[shown], begins[shown], month))]
+    shown = shown[np.lexsort((found.type[shown], begins[shown]))]
     renumbered = np.full(len(found.type), -1, dtype=np.int64)
     renumbered[shown] = np.arange(len(shown))
     journey = renumbered[found.journey]

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from klantspoor.journeys.calendar import closed_intervals, microseconds, month_starts
+from klantspoor.journeys.calendar import closed_intervals, microseconds
 from klantspoor.journeys.kernel import Setting, make_setting
 from klantspoor.journeys.publish import Names
 from klantspoor.journeys.rules import compile_rules, kinds_of
@@ -38,12 +38,9 @@ def prepare(project: Project, kinds: pa.Table, personas: list[str], as_of: datet
         name: _book(columns[name]) for name in ("activity", "channel", "source", "team", "initiator", "instrument")
     }
     clock = microseconds(as_of)
-    months, month_start = month_starts(project.file.timezone, first, max(last, clock))
     names = Names(
         **{name: pa.array(book, pa.string()) for name, book in books.items()},
         persona=pa.array(personas, pa.string()),
-        month=pa.array(months, pa.string()),
-        month_start=month_start,
         activity_of_kind=_codes(columns["activity"], books["activity"]),
         team_of_kind=_codes(columns["team"], books["team"]),
         initiator_of_kind=_codes(columns["initiator"], books["initiator"]),

@@ -25,13 +25,12 @@ UNKNOWN_INSTANT = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """Rows of a table, sorted by journey but for answers, and of each row the month ("YYYY-MM") it is filed under.
+    """Rows of a table, sorted by journey but for answers.
 
     `journey` is the row of its journey among those of the slice; of answers, -1 where they are in none.
     """
 
     rows: pa.Table
-    months: pa.DictionaryArray
     journey: Ints
 
 
@@ -46,8 +45,6 @@ class Names:
     initiator: pa.StringArray
     instrument: pa.StringArray
     persona: pa.StringArray
-    month: pa.StringArray
-    month_start: Ints
     activity_of_kind: npt.NDArray[np.int32]
     team_of_kind: npt.NDArray[np.int32]
     initiator_of_kind: npt.NDArray[np.int32]
@@ -55,14 +52,10 @@ class Names:
     channel_of_line: npt.NDArray[np.int32]
     source_of_line: npt.NDArray[np.int32]
 
-    def month_of(self, instants: Ints) -> Ints:
-        """The code of the local month each instant is in; the instants in microseconds."""
-        return np.searchsorted(self.month_start, instants, side="right") - 1
-
 
 @dataclass(frozen=True, slots=True)
 class JourneyColumns:
-    """One row per published journey, ordered by (month of its start, person, start).
+    """One row per published journey, ordered by (person, start).
 
     Times in microseconds; UNKNOWN_INSTANT where unknown.
     """
@@ -100,29 +93,20 @@ class Found:
 
 
 def to_tables(found: Found, rules: list[TypeRules], names: Names) -> dict[str, Filed]:
-    """The rows of all journey tables, each with the month it is filed under."""
+    """The rows of all journey tables."""
     journeys = found.journeys
     type_names = pa.array([rule.name for rule in rules], pa.string())
     prefixes = pa.array([rule.id_prefix for rule in rules], pa.string())
     prefix = prefixes.take(pa.array(journeys.type))
     ids = pc.binary_join_element_wise(prefix, found.event_id.take(pa.array(journeys.first_direct)), "")
-    month = names.month_of(journeys.started)
-    tables = {
-        "journeys": (_journeys(found, ids, type_names, names), None),
-        "touchpoints": (_touchpoints(found, ids, type_names, rules, names), found.touchpoints.journey),
-        "touchpoint_events": (_touchpoint_events(found, ids), _event_rows(found.members)[1]),
-        "phase_visits": (_phase_visits(found, ids, type_names, rules, names), found.visits.journey),
-        "waits": (_waits(found, ids, type_names, names), found.waits.journey[found.stretches.wait]),
+    return {
+        "journeys": Filed(_journeys(found, ids, type_names, names), np.arange(len(ids))),
+        "touchpoints": Filed(_touchpoints(found, ids, type_names, rules, names), found.touchpoints.journey),
+        "touchpoint_events": Filed(_touchpoint_events(found, ids), _event_rows(found.members)[1]),
+        "phase_visits": Filed(_phase_visits(found, ids, type_names, rules, names), found.visits.journey),
+        "waits": Filed(_waits(found, ids, type_names, names), found.waits.journey[found.stretches.wait]),
+        "experiences": Filed(_experiences(found, ids, names), found.answers[1]),
     }
-    every = np.arange(len(month))
-    filed = {}
-    for name, (table, owner) in tables.items():
-        journey = every if owner is None else owner
-        filed[name] = Filed(table, coded(month[journey], names.month), journey)
-    position, journey, _ = found.answers
-    answered = names.month_of(found.events.at[position])
-    filed["experiences"] = Filed(_experiences(found, ids, names), coded(answered, names.month), journey)
-    return filed
 
 
 def _instants(values: Ints) -> pa.Array:

@@ -5,7 +5,6 @@ Pure column work: no files here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,7 +15,6 @@ import pyarrow as pa
 
 from klantspoor.errors import LakeError
 
-MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 Codes = npt.NDArray[np.int64]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -59,25 +57,6 @@ def _month_starts(first: int, last: int, zone: ZoneInfo) -> tuple[list[str], Cod
         names.append(f"{month.year:04d}-{month.month:02d}")
         starts.append(start)
         month = month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
-
-
-def month_codes(months: object) -> tuple[Codes, list[str]]:
-    """Codes per row and the names they stand for, of an array of "YYYY-MM" (Arrow, dictionary or not, or NumPy).
-
-    Raises:
-        LakeError: for a null or anything that is not a month: names become folders.
-    """
-    array = months if isinstance(months, pa.Array | pa.ChunkedArray) else pa.array(months)
-    if isinstance(array, pa.ChunkedArray):
-        array = (array.unify_dictionaries() if pa.types.is_dictionary(array.type) else array).combine_chunks()
-    if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
-    names = [str(name) for name in array.dictionary.to_pylist()]
-    wrong = [name for name in names if not MONTH.match(name)]
-    if array.null_count or wrong:
-        found = f"{wrong[0][:20]!r}" if wrong else f"{array.null_count} nulls"
-        raise LakeError(f"months must be texts like '2024-01', one for each row; found {found}")
-    return array.indices.to_numpy(zero_copy_only=False).astype(np.int64), names
 
 
 def split(data: pa.Table, codes: Codes) -> Iterator[tuple[int, pa.Table]]:

@@ -19,13 +19,13 @@ def part_name(number: int, revision: int = 0) -> str:
     return f"settled-{number:012d}-{revision}.parquet"
 
 
-def parts(folder: Path) -> dict[int, str]:
-    """The parts of a table by number, and where each lies below the table's folder."""
+def parts(folder: Path) -> dict[int, Path]:
+    """The files of a table's parts, by number."""
     found = {}
-    for path in folder.rglob("settled-*.parquet"):
+    for path in folder.glob("settled-*.parquet"):
         match = _PART.match(path.name)
         if match:
-            found[int(match[1])] = str(path.relative_to(folder))
+            found[int(match[1])] = path
     return found
 
 
@@ -38,5 +38,5 @@ def revision_of(path: Path) -> int:
 def fresh(folder: Path, generation: int) -> list[Path]:
     """The files of a table that this night wrote: all but parts of earlier generations, whole or revised."""
     first = generation * A_GENERATION
-    old = {folder / path for number, path in parts(folder).items() if number < first}
+    old = {path for number, path in parts(folder).items() if number < first}
     return [path for path in sorted(folder.rglob("*.parquet")) if path not in old]

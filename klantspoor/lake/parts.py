@@ -33,14 +33,11 @@ def by_part(rows: pa.Table, column: str) -> Gone:
 def take_over(writer: TableWriter, folder: Path, column: str, gone: Gone) -> None:
     """Takes over the parts of an earlier version's table: as they are, or without rows that are `gone` by their `column`."""
     known = parts(folder)
-    writer.carry(folder, (path for number, path in sorted(known.items()) if number not in gone))
-    for number in sorted(gone):
-        if number not in known:
-            continue
-        path = Path(known[number])
+    writer.carry(path for number, path in sorted(known.items()) if number not in gone)
+    for number in sorted(known.keys() & gone.keys()):
+        path = known[number]
         # Parts are small and many: threads and a look for partitions would cost more than the reading.
-        rows = pq.ParquetFile(folder / path, memory_map=True, pre_buffer=False).read(use_threads=False)
+        rows = pq.ParquetFile(path, memory_map=True, pre_buffer=False).read(use_threads=False)
         left = rows.filter(pc.invert(pc.is_in(rows[column], gone[number])))
         if len(left):
-            month = path.parent.name.removeprefix("month=") or None
-            writer.settle(left, month, part_name(number, revision_of(path) + 1))
+            writer.settle(left, part_name(number, revision_of(path) + 1))

@@ -95,7 +95,7 @@ class Staging:
         """A context manager that takes batches and moves the table into place when it ends without an error."""
         return TableWriter(known_table(table_name), self.folder(table_name), self.timezone)
 
-    def write(self, table_name: str, data: pa.Table | pa.RecordBatchReader, months: object = None) -> int:
+    def write(self, table_name: str, data: pa.Table | pa.RecordBatchReader) -> int:
         """Write a whole table; gives its number of rows.
 
         Raises:
@@ -103,12 +103,10 @@ class Staging:
         """
         with self.writer(table_name) as writer:
             if isinstance(data, pa.RecordBatchReader):
-                if months is not None:
-                    raise LakeError(f"table {table_name}: months go with a whole table, not with a reader of batches")
                 for batch in data:
                     writer.write(pa.Table.from_batches([batch]))
             else:
-                writer.write(data, months)
+                writer.write(data)
         return writer.rows
 
     def has(self, table_name: str) -> bool:

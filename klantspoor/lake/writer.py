@@ -1,7 +1,8 @@
 """Writing one table as Parquet: aside, then moved into place as a whole.
 
 What a batch must look like is `conform`'s matter, where tables lie is `staging`'s. Rows that every night writes anew lie
-in files called `part-N`; rows that later nights leave as they are in files of `klantspoor.lake.parts`.
+in files called `part-N`, of some tables in a folder for each month; rows that later nights leave as they are in files of
+`klantspoor.lake.parts`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 from klantspoor.dictionary import Table
 from klantspoor.errors import LakeError
 from klantspoor.lake.conform import conform
-from klantspoor.lake.months import local_months, month_codes, split
+from klantspoor.lake.months import local_months, split
 
 ROW_GROUP = 131_072
 _HELD_ROWS = 4 * ROW_GROUP
@@ -62,51 +63,41 @@ class TableWriter:
                     writer.close()
             shutil.rmtree(self._aside, ignore_errors=True)
 
-    def write(self, data: pa.Table, months: object = None) -> None:
+    def write(self, data: pa.Table) -> None:
         """Add the rows of `data`, which must hold exactly the dictionary's columns.
 
-        `months` gives "YYYY-MM" per row (an Arrow array, best dictionary-encoded, or NumPy) for a partitioned table;
-        left out, it is computed from the table's partition column. Rows that lie together by month are not copied.
-
         Raises:
-            LakeError: where the data is not what the dictionary says, or months are missing, wrong, or too many.
+            LakeError: where the data is not what the dictionary says.
         """
         data = conform(self._table, data)
         self.rows += len(data)
         if self._table.partition is None:
-            if months is not None:
-                raise LakeError(f"table {self._table.name} is not partitioned: leave out the months")
             self._hold("", data)
             return
-        if len(data) == 0:
-            return
-        codes, names = month_codes(self._months(data) if months is None else months)
-        if len(codes) != len(data):
-            raise LakeError(f"table {self._table.name}: {len(codes)} months for {len(data)} rows")
-        for code, piece in split(data, codes):
+        months = local_months(data.column(self._table.partition), self._timezone)
+        names = months.dictionary.to_pylist()
+        for code, piece in split(data, months.indices.to_numpy()):
             self._hold(names[code], piece)
 
-    def settle(self, data: pa.Table, month: str | None, name: str) -> None:
-        """Add rows as a file of their own, called `name`, that later nights may take over; `month` as the table needs it.
+    def settle(self, data: pa.Table, name: str) -> None:
+        """Add rows as a file of their own, called `name`, that later nights may take over.
 
         Raises:
-            LakeError: where the data is not what the dictionary says, or the month is missing, or given in vain.
+            LakeError: where the data is not what the dictionary says, or the table lies by month.
         """
+        if self._table.partition is not None:
+            raise LakeError(f"table {self._table.name} lies by month: it has no settled files")
         data = conform(self._table, data)
-        if (month is None) != (self._table.partition is None):
-            raise LakeError(f"table {self._table.name}: a settled file of a table by month has one month")
-        folder = self._folder(month or "")
         self.rows += len(data)
         self._settled = True
-        with _parquet(folder / name, self._table) as writer:
+        with _parquet(self._aside / name, self._table) as writer:
             writer.write_table(data, row_group_size=ROW_GROUP)
 
-    def carry(self, folder: Path, paths: Iterable[str]) -> None:
-        """Take over files of an earlier version as they are; `paths` are theirs below `folder`, the table's there."""
-        for path in paths:
-            target = self._aside / path
-            target.parent.mkdir(exist_ok=True)
-            link(folder / path, target)
+    def carry(self, files: Iterable[Path]) -> None:
+        """Take over settled files of an earlier version as they are."""
+        for path in files:
+            target = self._aside / path.name
+            link(path, target)
             self.rows += int(pq.read_metadata(target).num_rows)
             self._settled = True
 
@@ -114,15 +105,6 @@ class TableWriter:
         folder = self._aside / f"month={month}" if month else self._aside
         folder.mkdir(exist_ok=True)
         return folder
-
-    def _months(self, data: pa.Table) -> pa.DictionaryArray:
-        column = partition_column(self._table)
-        if column is None:
-            raise LakeError(
-                f"table {self._table.name} is partitioned by {self._table.partition}, which it does not hold itself:"
-                " pass months"
-            )
-        return local_months(data.column(column), self._timezone)
 
     def _hold(self, month: str, piece: pa.Table) -> None:
         if len(piece) == 0:
@@ -165,13 +147,6 @@ def _parquet(path: Path, table: Table) -> pq.ParquetWriter:
     # Identifiers hardly repeat: building dictionaries of them costs time and saves nothing.
     coded = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     return pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=coded or False, write_page_index=False)
-
-
-def partition_column(table: Table) -> str | None:
-    """The column whose local month names the folders; None where the table does not hold it (or is not partitioned)."""
-    if table.partition is None or table.partition in table.names:
-        return table.partition
-    return "started_at" if table.name == "journeys" else None
 
 
 def link(source: Path, target: Path) -> None:

@@ -168,9 +168,9 @@ class Kept:
             folder = staging.folder(table)
             known = parts(folder)
             if settled:
-                found[table] = [folder / path for number, path in known.items() if self._is_new(number)]
+                found[table] = [path for number, path in known.items() if self._is_new(number)]
             else:
-                ripe = {folder / path for path in known.values()} if self.generation is not None else set()
+                ripe = set(known.values()) if self.generation is not None else set()
                 found[table] = [path for path in sorted(folder.rglob("*.parquet")) if path not in ripe]
         return found
 

@@ -1,8 +1,8 @@
 """Whether two sets of tables hold the same rows: by a digest that no order changes, then row by row where that differs.
 
-A row's hash is over every column as it is written (numbers with a fraction as their shortest exact text, so to the bit)
-and its month's folder; a table's digest, by month, is the number of rows and the sums of their hashes and of the hashes of
-these. Two tables of other rows have one digest in one of about 2^128 cases.
+A row's hash is over every column as it is written (numbers with a fraction as their shortest exact text, so to the bit);
+a table's digest is the number of rows and the sums of their hashes and of the hashes of these. Two tables of other rows
+have one digest in one of about 2^128 cases.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ DIARY = (
 """Tables, and columns of tables, that tell what was known or done in earlier nights: the ledger cannot tell them again."""
 MOST_KEYS = 5
 _HASH = '"row\'s hash"'
-_FOLDER = '"folder of month"'
 """Beside a table's own columns, none of which has a blank in its name."""
-_MONTH = "regexp_extract(filename, '/month=(\\d{4}-\\d{2})/[^/]*$', 1)"
 Key = Mapping[str, str | int | None]
 
 
@@ -54,7 +52,6 @@ class Difference:
         only_other: likewise.
         keys_one: the keys of the first of these, at most `MOST_KEYS`; `keys_other`: likewise.
         columns: of rows that both hold by their key, in how many each column differs.
-        months: the folders in which rows differ; none for a table that is not partitioned.
         shape: how the table itself differs (absent, a column of another type), None where it does not.
     """
 
@@ -64,7 +61,6 @@ class Difference:
     keys_one: tuple[Key, ...] = ()
     keys_other: tuple[Key, ...] = ()
     columns: tuple[tuple[str, int], ...] = ()
-    months: tuple[str, ...] = ()
     shape: str | None = None
 
     def __str__(self) -> str:
@@ -79,9 +75,6 @@ class Difference:
             parts.append(f"{self.only_one:,} {rows} only in {one}, {self.only_other:,} only in {other}")
         if self.columns:
             parts.append("columns that differ: " + ", ".join(f"{name} ({rows:,})" for name, rows in self.columns))
-        if self.months:
-            more = f" and {len(self.months) - 3} more" if len(self.months) > 3 else ""
-            parts.append(f"months {', '.join(self.months[:3])}{more}")
         return f"{self.table}: {'; '.join(parts)}"
 
 
@@ -95,7 +88,7 @@ def compare_versions(
 ) -> list[Difference]:
     """The tables that do not hold the same rows, in the dictionary's order; none where all do.
 
-    Rows may stand in any order and in any files of their month. What `DIARY` names is not looked at, nor is what neither
+    Rows may stand in any order and in any files. What `DIARY` names is not looked at, nor is what neither
     holds.
 
     Args:
@@ -118,12 +111,9 @@ def _compare(connection: duckdb.DuckDBPyConnection, table: Table, one: Tables, o
         return Difference(table.name, shape=f"is not in {{{'other' if there[0] else 'one'}}}")
     globs = one.glob(table.name), other.glob(table.name)
     columns, shape = _columns(connection, table, *globs)
-    digests = [_digest(connection, glob, columns) for glob in globs]
-    months = sorted({*digests[0], *digests[1]})
-    months = [month for month in months if digests[0].get(month) != digests[1].get(month)]
-    if not months:
+    if _digest(connection, globs[0], columns) == _digest(connection, globs[1], columns):
         return Difference(table.name, shape=shape) if shape else None
-    return _rows(connection, table, globs, columns, months, shape)
+    return _rows(connection, table, globs, columns, shape)
 
 
 def _columns(
@@ -135,7 +125,7 @@ def _columns(
         rows = connection.execute(
             f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {_source(glob)})"
         ).fetchall()
-        found.append({str(name): str(type_) for name, type_ in rows if name != "filename"})
+        found.append({str(name): str(type_) for name, type_ in rows})
     kept = {name: type_ for name, type_ in found[0].items() if found[1].get(name) == type_}
     odd = sorted({name for sides in found for name in sides if name not in kept})
     told = [
@@ -148,7 +138,7 @@ def _columns(
 
 
 def _source(glob: str) -> str:
-    return f"read_parquet({literal(glob)}, hive_partitioning = false, filename = true)"
+    return f"read_parquet({literal(glob)}, hive_partitioning = false)"
 
 
 def _exact(name: str, type_: str) -> str:
@@ -157,17 +147,16 @@ def _exact(name: str, type_: str) -> str:
 
 
 def _hashed(glob: str, columns: Mapping[str, str]) -> str:
-    """The rows, each with its month's folder (empty where there are none) and its hash."""
-    exact = ", ".join([*(_exact(name, type_) for name, type_ in columns.items()), _FOLDER])
-    return f"(SELECT *, hash({exact}) AS {_HASH} FROM (SELECT *, {_MONTH} AS {_FOLDER} FROM {_source(glob)}))"
+    """The rows, each with its hash."""
+    exact = ", ".join(_exact(name, type_) for name, type_ in columns.items())
+    return f"(SELECT *, hash({exact}) AS {_HASH} FROM {_source(glob)})"
 
 
-def _digest(
-    connection: duckdb.DuckDBPyConnection, glob: str, columns: Mapping[str, str]
-) -> dict[str, tuple[int, int, int]]:
-    """By month: rows, and the sums of their hashes and of the hashes of these."""
-    query = f"SELECT {_FOLDER}, count(*), sum({_HASH}), sum(hash({_HASH})) FROM {_hashed(glob, columns)} GROUP BY 1"
-    return {month: (rows, first, second) for month, rows, first, second in connection.execute(query).fetchall()}
+def _digest(connection: duckdb.DuckDBPyConnection, glob: str, columns: Mapping[str, str]) -> tuple[int, int, int]:
+    """How many rows, and the sums of their hashes and of the hashes of these."""
+    query = f"SELECT count(*), sum({_HASH}), sum(hash({_HASH})) FROM {_hashed(glob, columns)}"
+    [(rows, first, second)] = connection.execute(query).fetchall()
+    return rows, first, second
 
 
 def _rows(
@@ -175,12 +164,10 @@ def _rows(
     table: Table,
     globs: tuple[str, str],
     columns: Mapping[str, str],
-    months: list[str],
     shape: str | None,
 ) -> Difference:
-    """What `EXCEPT ALL` would give both ways, in the months whose digests differ, by the hashes of rows."""
-    wanted = f"{_FOLDER} IN ({', '.join(map(literal, months))})"
-    one, other = (f"(SELECT * FROM {_hashed(glob, columns)} WHERE {wanted})" for glob in globs)
+    """What `EXCEPT ALL` would give both ways, by the hashes of rows."""
+    one, other = (_hashed(glob, columns) for glob in globs)
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE differing AS
             SELECT {_HASH}, sum(side)::BIGINT AS surplus FROM (
@@ -203,7 +190,6 @@ def _rows(
         tuple(_keys(connection, keys, here)),
         tuple(_keys(connection, keys, there)),
         tuple(_differing(connection, keys, columns, here, there)),
-        tuple(filter(None, months)),
         shape,
     )
 
@@ -224,11 +210,10 @@ def _plain(value: Any) -> str | int | None:
 def _differing(
     connection: duckdb.DuckDBPyConnection, keys: list[str], columns: Mapping[str, str], here: str, there: str
 ) -> Iterator[tuple[str, int]]:
-    """In how many rows of one key each column differs, the folder's month among them, most first."""
+    """In how many rows of one key each column differs, most first."""
     if not keys:
         return
     names = {name: _exact(name, type_) for name, type_ in columns.items() if name not in keys}
-    names[_FOLDER.strip('"')] = _FOLDER
     side = f"SELECT {', '.join([*map(quoted, keys), *(f'{exact} AS {quoted(n)}' for n, exact in names.items())])} FROM"
     same = " AND ".join(f"a.{quoted(key)} IS NOT DISTINCT FROM b.{quoted(key)}" for key in keys)
     counts = ", ".join(f"count(*) FILTER (a.{quoted(n)} IS DISTINCT FROM b.{quoted(n)})" for n in names)

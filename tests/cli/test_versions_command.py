@@ -34,13 +34,10 @@ def two(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
     )
     changed["touchpoints"] += 1
     tables["journey_map"] = pa.Table.from_pylist(rows, tables["journey_map"].schema)
-    starts = {row["journey_id"]: row["started_at"].strftime("%Y-%m") for row in tables["journeys"].to_pylist()}
     lake = Lake(folder / "lake", timezone="Europe/Amsterdam", memory_mb=300)
     with lake.open_run("second", LATER) as staging:
         for name, table in tables.items():
-            by_start = TABLES[name].partition == "the journey's start" and name != "journeys"
-            months = [starts[journey] for journey in table["journey_id"].to_pylist()] if by_start else None
-            staging.write(name, table, months=pa.array(months) if months is not None else None)
+            staging.write(name, table)
         lake.publish(staging)
     return folder
 

@@ -157,7 +157,6 @@ def aliases() -> list[dict[str, Any]]:
 def _publish(root: Path) -> None:
     lake = Lake(root / "lake", timezone="Europe/Amsterdam", memory_mb=300)
     tables = tiny.make_tables()
-    starts = {row["journey_id"]: row["started_at"].strftime("%Y-%m") for row in tables["journeys"].to_pylist()}
     for name, rows in (("identities", identities()), ("identity_audit", audit()), ("person_aliases", aliases())):
         if name in tables:
             tables[name] = pa.Table.from_pylist(rows, schema=TABLES[name].schema)
@@ -167,9 +166,7 @@ def _publish(root: Path) -> None:
     )
     with lake.open_run(tiny.RUN_ID, tiny.AS_OF) as staging:
         for name, table in tables.items():
-            by_start = TABLES[name].partition == "the journey's start" and name != "journeys"
-            months = [starts[journey] for journey in table["journey_id"].to_pylist()] if by_start else None
-            staging.write(name, table, months=pa.array(months) if months is not None else None)
+            staging.write(name, table)
         staging.extra("models")
         lake.publish(staging)
 

@@ -237,8 +237,7 @@ def publish(project: str, number: int, drop: Sequence[str] = (), run_id: str | N
     lake.drop_versions([name for name in drop if name in lake.version_names()], datetime.now(UTC))
     with lake.open_run(run_id or "again", as_of(number)) as staging:
         for name, table in TABLES.items():
-            months = pa.array(["2026-03"]) if table.partition else None
-            staging.write(name, pa.Table.from_pylist([row(table, number)], schema=loose(table)), months)
+            staging.write(name, pa.Table.from_pylist([row(table, number)], schema=loose(table)))
         return lake.publish(staging).name
 
 

@@ -57,8 +57,6 @@ def setting_for(events, journeys: dict[str, JourneyFile], gaps, closed, as_of) -
     names = Names(
         **{name: pa.array(book, pa.string()) for name, book in books.items()},
         persona=pa.array([], pa.string()),
-        month=pa.array(["all"]),
-        month_start=np.array([np.iinfo(np.int64).min]),
         activity_of_kind=_codes(column(1), books["activity"]),
         team_of_kind=_codes(column(6), books["team"]),
         initiator_of_kind=_codes(column(5), books["initiator"]),

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,67 +41,37 @@ def months_on_disk(staging: Staging, name: str) -> dict[str, int]:
     return counted
 
 
-def test_a_partitioned_table_lies_by_local_month_and_holds_no_month(staging: Staging) -> None:
+def told(at: datetime, numbers: range = range(1, 2)) -> pa.Table:
+    """Rows of the table that lies by month."""
+    return rows("restatements", numbers, as_of=at)
+
+
+def test_a_partitioned_table_lies_by_local_month_and_holds_no_month_of_its_own(staging: Staging) -> None:
     at = [
         datetime(2024, 1, 31, 22, 59, 59, 999999, UTC),
         datetime(2024, 1, 31, 23, tzinfo=UTC),
         datetime(2024, 3, 31, 22, tzinfo=UTC),
     ]
-    data = rows("events", range(1, 4)).set_column(3, "occurred_at", pa.array(at, pa.timestamp("us", tz="UTC")))
-    assert staging.write("events", data) == 3
-    assert months_on_disk(staging, "events") == {"month=2024-01": 1, "month=2024-02": 1, "month=2024-04": 1}
+    assert staging.write("restatements", pa.concat_tables([told(moment) for moment in at])) == 3
+    assert months_on_disk(staging, "restatements") == {"month=2024-01": 1, "month=2024-02": 1, "month=2024-04": 1}
     with staging.connect() as connection:
-        assert tuple(connection.sql("FROM events").columns) == TABLES["events"].names
-        assert connection.execute("SELECT occurred_at FROM events ORDER BY occurred_at").fetchall() == [
-            (t,) for t in at
-        ]
-        by_month = "SELECT month::VARCHAR, count(*) FROM read_parquet($glob, hive_partitioning = true) GROUP BY ALL"
-        assert len(connection.execute(by_month, {"glob": staging.glob("events")}).fetchall()) == 3
+        assert tuple(connection.sql("FROM restatements").columns) == TABLES["restatements"].names
+        assert connection.execute("SELECT as_of FROM restatements ORDER BY as_of").fetchall() == [(t,) for t in at]
 
 
-def test_the_months_of_journeys_are_those_of_their_start(staging: Staging) -> None:
-    staging.write("journeys", rows("journeys", range(1, 3)))
-    assert months_on_disk(staging, "journeys") == {"month=2024-05": 2}
+def test_the_order_of_rows_within_a_month_stays(staging: Staging) -> None:
+    one, other = datetime(2024, 1, 9, tzinfo=UTC), datetime(2024, 2, 9, tzinfo=UTC)
+    mixed = [told(other, range(1, 2)), told(one, range(2, 3)), told(other, range(3, 4))]
+    staging.write("restatements", pa.concat_tables(mixed))
+    assert months_on_disk(staging, "restatements") == {"month=2024-01": 1, "month=2024-02": 2}
+    (path,) = (staging.folder("restatements") / "month=2024-02").iterdir()
+    assert pq.ParquetFile(path).read()["figure"].to_pylist() == ["figure 0001", "figure 0003"]
 
 
-ARRAYS = {
-    "list": list,
-    "numpy": np.array,
-    "arrow": pa.array,
-    "dictionary": lambda months: pa.array(months).dictionary_encode(),
-    "chunks": lambda months: pa.chunked_array([months[:1], months[1:]]),
-}
-
-
-@pytest.mark.parametrize("as_", ARRAYS.values(), ids=ARRAYS)
-def test_given_months_may_be_any_array(staging: Staging, as_: object) -> None:
-    staging.write("waits", rows("waits", range(1, 4)), as_(["2024-02", "2024-01", "2024-02"]))  # type: ignore[operator]
-    assert months_on_disk(staging, "waits") == {"month=2024-01": 1, "month=2024-02": 2}
-    with staging.connect() as connection:
-        path = str(staging.folder("waits") / "month=2024-02" / "part-0.parquet")
-        found = duckdb.sql(
-            "SELECT stretch_number FROM read_parquet($path)",
-            params={"path": path.replace("[", "[[]").replace("*", "[*]")},
-        )
-        assert found.fetchall() == [(1,), (3,)], "the order of rows within a month stays"
-        assert connection.execute("SELECT count(*) FROM waits").fetchone() == (3,)
-
-
-@pytest.mark.parametrize(
-    ("name", "months", "message"),
-    [
-        ("waits", None, "pass months"),
-        ("waits", ["2024-01"], "1 months for 2 rows"),
-        ("waits", ["2024-01", None], "1 nulls"),
-        ("waits", ["2024-01", "../../up"], "found '../../up'"),
-        ("waits", ["2024-01", "2024-13"], "found '2024-13'"),
-        ("quarantine", ["2024-01", "2024-01"], "is not partitioned"),
-    ],
-)
-def test_wrong_months_are_refused(staging: Staging, name: str, months: list[str] | None, message: str) -> None:
-    with pytest.raises(LakeError, match=message):
-        staging.write(name, rows(name, range(1, 3)), months)
-    assert not staging.has(name)
+def test_a_table_that_lies_by_month_has_no_settled_files(staging: Staging) -> None:
+    with pytest.raises(LakeError, match="lies by month"), staging.writer("restatements") as opened:
+        opened.settle(told(datetime(2024, 1, 9, tzinfo=UTC)), "settled-1-0.parquet")
+    assert not staging.has("restatements")
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -140,20 +109,23 @@ def test_a_rename_that_fails_leaves_what_was_there(staging: Staging, monkeypatch
 
 
 def test_writing_again_replaces(staging: Staging) -> None:
-    staging.write("waits", rows("waits", range(1, 4)), ["2024-01", "2024-02", "2024-03"])
-    staging.write("waits", rows("waits", range(1, 2)), ["2024-07"])
-    assert months_on_disk(staging, "waits") == {"month=2024-07": 1}
+    staging.write("waits", rows("waits", range(1, 4)))
+    staging.write("waits", rows("waits", range(1, 2)))
+    assert staging.rows("waits") == 1
+
+
+MONTHS = [datetime(2024, month, 9, tzinfo=UTC) for month in (1, 2, 3, 4)]
 
 
 def test_batches_of_all_months_become_few_row_groups(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "ROW_GROUP", 100)
     monkeypatch.setattr(writer_module, "_HELD_ROWS", 400)
-    months = ["2024-01", "2024-02", "2024-03", "2024-04"] * 10
-    with staging.writer("waits") as opened:
+    batch = pa.concat_tables([told(at) for at in MONTHS * 10])
+    with staging.writer("restatements") as opened:
         for _ in range(40):
-            opened.write(rows("waits", range(1, 41)), months)
+            opened.write(batch)
     assert opened.rows == 1600
-    for path in staging.folder("waits").rglob("*.parquet"):
+    for path in staging.folder("restatements").rglob("*.parquet"):
         footer = pq.read_metadata(path)
         assert (footer.num_rows, footer.num_row_groups) == (400, 4)
 
@@ -161,12 +133,11 @@ def test_batches_of_all_months_become_few_row_groups(staging: Staging, monkeypat
 def test_more_months_than_open_files_go_on_in_another_part(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "_OPEN_FILES", 2)
     monkeypatch.setattr(writer_module, "_HELD_ROWS", 1)
-    months = ["2024-01", "2024-02", "2024-03"]
-    with staging.writer("waits") as opened:
+    with staging.writer("restatements") as opened:
         for _ in range(3):
-            opened.write(rows("waits", range(1, 4)), months)
-    assert months_on_disk(staging, "waits") == {f"month={month}": 3 for month in months}
-    assert (staging.folder("waits") / "month=2024-01" / "part-2.parquet").is_file()
+            opened.write(pa.concat_tables([told(at) for at in MONTHS[:3]]))
+    assert months_on_disk(staging, "restatements") == {f"month={at:%Y-%m}": 3 for at in MONTHS[:3]}
+    assert (staging.folder("restatements") / "month=2024-01" / "part-2.parquet").is_file()
 
 
 def test_texts_of_few_values_are_encoded_and_identifiers_are_not(staging: Staging) -> None:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -205,19 +204,14 @@ def stage_kinds(staging: Staging, kinds: list[tuple[Any, ...]]) -> None:
 
 
 def stage(root: Path, rows: Rows) -> Staging:
-    """A run of a new lake with these rows staged, months by the journey's start."""
+    """A run of a new lake with these rows staged."""
     staging = Lake(root / "lake", timezone=ZONE).open_run("test", AS_OF)
-    starts = {row["journey_id"]: row["started_at"] for row in rows.get("journeys", [])}
     for name, table_rows in rows.items():
         # Rows in no particular order: the marts must not depend on it.
         shuffled = random.Random(1).sample(table_rows, len(table_rows))
         table = TABLES[name]
         data = pa.Table.from_pylist(shuffled, schema=pa.schema([pa.field(c.name, c.type) for c in table.columns]))
-        months = None
-        if table.partition:
-            begun = [starts.get(row.get("journey_id")) or row["occurred_at"] for row in shuffled]
-            months = pa.array([at.astimezone(ZoneInfo(ZONE)).strftime("%Y-%m") for at in begun], pa.string())
-        staging.write(name, data, months)
+        staging.write(name, data)
     return staging
 
 

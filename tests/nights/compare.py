@@ -15,7 +15,6 @@ from klantspoor.dictionary import TABLES, Table
 DIARY_TABLES = ("runs", "restatements", "person_aliases")
 DIARY_COLUMNS = {"identity_audit": ("decided_at",), "events": ("known_person_id",)}
 """What tells of nights, so that no rebuild can know it: the same list as in docs/identity.md."""
-_MONTH = "month="
 _SHOWN = 3
 
 
@@ -24,13 +23,11 @@ def compared() -> list[str]:
 
 
 def read(folder: Path, table: Table) -> pa.Table:
-    """Whatever a bare glob on the folder finds, without what is of nights, with the month of its folder as `filed`."""
+    """Whatever a bare glob on the folder finds, without what is of nights."""
     left_out = DIARY_COLUMNS.get(table.name, ())
     parts = []
     for path in sorted(folder.rglob("*.parquet")):
-        part = pq.ParquetFile(path).read().drop_columns(list(left_out))
-        month = path.parent.name.removeprefix(_MONTH) if path.parent.name.startswith(_MONTH) else ""
-        parts.append(part.append_column("filed", pa.repeat(month, len(part))))
+        parts.append(pq.ParquetFile(path).read().drop_columns(list(left_out)))
     return pa.concat_tables([_plain(part) for part in parts]).replace_schema_metadata(None)
 
 

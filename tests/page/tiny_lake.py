@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from klantspoor.dictionary import TABLES
 from klantspoor.lake import Lake
 from klantspoor.page import write
 from tests.page import tiny_project as config
@@ -46,12 +45,9 @@ def publish(folder: Path, **replaced: pa.Table) -> Path:
     write_project(folder)
     lake = Lake(folder / "lake", timezone="Europe/Amsterdam", memory_mb=300)
     tables = tiny.make_tables() | replaced
-    starts = {row["journey_id"]: row["started_at"].strftime("%Y-%m") for row in tables["journeys"].to_pylist()}
     with lake.open_run(tiny.RUN_ID, tiny.AS_OF) as staging:
         for name, table in tables.items():
-            by_start = TABLES[name].partition == "the journey's start" and name != "journeys"
-            months = [starts[journey] for journey in table["journey_id"].to_pylist()] if by_start else None
-            staging.write(name, table, months=pa.array(months) if months is not None else None)
+            staging.write(name, table)
         staging.extra("models")
         write(config.make_project(str(folder)), staging)
         lake.publish(staging)

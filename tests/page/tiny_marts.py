@@ -26,7 +26,8 @@ select v.*, j.person_id, j.persona, j.status, j.outcome,
        strftime(v.left_at at time zone 'Europe/Amsterdam', '%Y-%m') as month
 from phase_visits v join journeys j using (journey_id);
 create table mixes as
-select journey_type, phase, cast(to_json(map(list(channel), list(share))) as varchar) as channel_mix
+select journey_type, phase, cast(to_json(map(list(channel order by share desc, channel),
+                                            list(share order by share desc, channel))) as varchar) as channel_mix
 from (select journey_type, phase, channel, count(*) / sum(count(*)) over (partition by journey_type, phase) as share
       from touchpoints group by journey_type, phase, channel order by share desc)
 group by journey_type, phase;

@@ -13,7 +13,6 @@ from klantspoor.dictionary import TABLES
 from klantspoor.identity import IdentityReport
 from klantspoor.intake import IntakeReport
 from klantspoor.lake import Lake, Staging
-from klantspoor.lake.writer import partition_column
 from tests.lake.small_world import AS_OF, Row, loose, world
 
 FILES = {
@@ -55,11 +54,10 @@ def make_project(root: Path, **replaced: str) -> Path:
 
 
 def stage(staging: Staging, tables: dict[str, list[Row]], *names: str) -> None:
-    """Write rows as a stage would; tables by the journey's start all begin in one month."""
+    """Write rows as a stage would."""
     for name in names:
         data = pa.Table.from_pylist(tables[name], schema=loose(TABLES[name]))
-        is_given = TABLES[name].partition is not None and partition_column(TABLES[name]) is None
-        staging.write(name, data, ["2024-05"] * len(data) if is_given else None)
+        staging.write(name, data)
 
 
 def publish_before(lake: Lake) -> None:

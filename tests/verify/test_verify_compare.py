@@ -31,10 +31,8 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put(
-        self, table: str, *files: Sequence[Row], month: str | None = None, schema: pa.Schema | None = None
-    ) -> Folder:
-        folder = self.root / table / (f"month={month}" if month else "")
+    def put(self, table: str, *files: Sequence[Row], schema: pa.Schema | None = None) -> Folder:
+        folder = self.root / table
         folder.mkdir(parents=True, exist_ok=True)
         for rows in files:
             data = pa.Table.from_pylist(list(rows), schema=schema or loose(TABLES[table]))
@@ -123,22 +121,10 @@ def test_a_row_held_twice_and_a_row_that_is_not_there(one: Folder, other: Folder
     assert found == Difference("experiences", 1, 1, ({"event_id": "E1"},), ({"event_id": "E3"},))
 
 
-def test_months_are_told_and_a_row_in_another_months_folder_is_not_the_same(one: Folder, other: Folder) -> None:
-    waits = [row(TABLES["waits"], number, journey_id=f"J{number}") for number in range(1, 4)]
-    one.put("waits", waits[:1], month="2024-05").put("waits", waits[1:], month="2024-06")
-    other.put("waits", waits[:1], month="2024-05").put("waits", waits[1:2], month="2024-06").put(
-        "waits", waits[2:], month="2024-07"
-    )
-    [found] = compare_versions(one, other)
-    assert (found.only_one, found.only_other, found.months) == (1, 1, ("2024-06", "2024-07"))
-    assert found.keys_one[0]["journey_id"] == found.keys_other[0]["journey_id"] == "J3"
-    assert found.columns == (("folder of month", 1),)
-
-
-def test_files_within_a_month_and_their_order_are_free(one: Folder, other: Folder) -> None:
+def test_files_and_the_order_of_rows_are_free(one: Folder, other: Folder) -> None:
     waits = [row(TABLES["waits"], number, journey_id=f"J{number}") for number in range(1, 9)]
-    one.put("waits", waits, month="2024-05")
-    other.put("waits", waits[5:], [], waits[4::-1], month="2024-05")
+    one.put("waits", waits)
+    other.put("waits", waits[5:], [], waits[4::-1])
     assert compare_versions(one, other) == []
 
 
@@ -164,8 +150,8 @@ def test_the_diary_is_not_compared(one: Folder, other: Folder) -> None:
     one.put("runs", [row(TABLES["runs"])]).put("person_aliases", [row(TABLES["person_aliases"])])
     other.put("runs", [row(TABLES["runs"], 2)])
     event, audit = row(TABLES["events"]), row(TABLES["identity_audit"])
-    one.put("events", [event], month="2024-05").put("identity_audit", [audit])
-    other.put("events", [event | {"known_person_id": "x"}], month="2024-05")
+    one.put("events", [event]).put("identity_audit", [audit])
+    other.put("events", [event | {"known_person_id": "x"}])
     other.put("identity_audit", [audit | {"decided_at": later}])
     assert compare_versions(one, other) == []
     other.put("identity_audit", [audit | {"reason": "another"}])
