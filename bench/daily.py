@@ -41,6 +41,8 @@ FEWEST_HOURS, TAIL, MOST_DAYS = 4.0, 0.5, 360.0
 """What comes late comes a night late, and by a Pareto law later still: x_min, α, and where it is cut off."""
 MERGING = 0.00078
 """Share of the crm's events that name a second customer: so many that they are 0.1 % of a day's persons."""
+WALKS = 7
+"""Walks of life: of two numbers of one customer the same is known, so that nobody's persona changes from night to night."""
 _PERSONS_A_BLOCK = 20_000
 _SEED = 20230101
 _LIFE, _FORGETS = 182 * DAY, 180 * DAY
@@ -180,7 +182,8 @@ def _identifiers(rows: Rows, world: World) -> None:
     withheld = is_call & (chance(event, 4) < 0.02)
     telephone = identifier(person, TELEPHONE)
     named = np.where(is_web, logged_in, ~is_call | unheard | (half & ~withheld))
-    other = (word(event, 5) % np.uint64(world.persons)).astype(np.int64)
+    alike = np.uint64(max(world.persons // WALKS, 1))
+    other = (word(event, 5) % alike).astype(np.int64) * WALKS + person % WALKS
     merging = CRM[kind] & (chance(event, 6) < MERGING) & (other != person)
     rows["one"] = np.where(named, identifier(person, CUSTOMER), np.uint64(0))
     beside = np.where(is_web, cookie, np.where(CRM[kind] | (is_call & ~withheld), telephone, np.uint64(0)))

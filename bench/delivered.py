@@ -31,6 +31,7 @@ from bench.daily import (
     NIGHT,
     ORIGINAL,
     TYPES,
+    WALKS,
     WEB,
     Flags,
     Ints,
@@ -281,7 +282,7 @@ def _source_event_ids(event: Words, of_row: Flags) -> pa.Array:
 
 def _personas(column: dict[str, npt.NDArray[np.generic]]) -> pa.Array:
     """The crm knows the persona of four persons in seven."""
-    of_person = mix(column["person"].astype(np.uint64)) % np.uint64(7)
+    of_person = column["person"].astype(np.int64) % WALKS
     return _taken(PERSONAS, of_person, (of_person < len(PERSONAS)) & CRM[column["kind"]])
 
 

@@ -58,6 +58,8 @@ _STATE: dict[str, dict[str, str]] = {
     "dropped": {"event_id": "VARCHAR", "generation": "BIGINT"},
     "reopened": {"person": "UBIGINT", "since": "BIGINT", "generation": "BIGINT"},
     "persons": {"person": "UBIGINT", "deadline": "BIGINT", "persona": "VARCHAR", "generation": "BIGINT"},
+    "cases": {"person": "UBIGINT", "key": "VARCHAR", "word": "UBIGINT"},
+    "sets": {"identifier_set": "UBIGINT", "person": "UBIGINT"},
 }  # fmt: skip
 
 
@@ -69,6 +71,7 @@ def columns_of(name: str, case_keys: Iterable[str]) -> dict[str, str]:
     if name == "settled":
         own = {
             "event_id": "VARCHAR",
+            "id": "UBIGINT",
             "person": "UBIGINT",
             "person_rule": "VARCHAR",
             "at": "BIGINT",
@@ -107,16 +110,11 @@ class Base:
             paths = self.paths(name)
             listed = ", ".join(literal(str(path)) for path in paths)
             source = f"read_parquet([{listed}])" if paths else f"(SELECT {_empty(columns)} WHERE false)"
-            by, out = _LEAVES.get(name, ("", ""))
-            valid = (
-                f"WHERE NOT EXISTS (SELECT 1 FROM base_{out} d WHERE d.{by} = s.{by} AND d.generation >= s.generation)"
-                if out
-                else ""
-            )
             listed_columns = ", ".join(f's."{column}"' for column in columns)
-            connection.execute(
-                f"CREATE OR REPLACE TEMP VIEW base_{name} AS SELECT {listed_columns} FROM {source} s {valid}"
-            )
+            rows = f"SELECT {listed_columns} FROM {source} s"
+            if name in _LEAVES:
+                rows = f"{rows} WHERE {counts(name)}"
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW base_{name} AS {rows}")
 
     def keep(
         self, connection: duckdb.DuckDBPyConnection, staging: Staging, name: str, query: str, **given: Any
@@ -139,7 +137,11 @@ class Base:
 
     def _write(self, connection: duckdb.DuckDBPyConnection, folder: Path, query: str, given: dict[str, Any]) -> None:
         path = folder / f"{self.generation:06d}.parquet"
-        connection.execute(f"COPY ({query}) TO $path (FORMAT parquet, COMPRESSION zstd)", given | {"path": str(path)})
+        how = "FORMAT parquet, COMPRESSION zstd"
+        if folder.name in IN_ORDER:
+            order, rows = IN_ORDER[folder.name]
+            query, how = f"SELECT * FROM ({query}) ORDER BY {order}", f"{how}, ROW_GROUP_SIZE {rows}"
+        connection.execute(f"COPY ({query}) TO $path ({how})", given | {"path": str(path)})
 
     def note(self, staging: Staging) -> None:
         """Says what tonight's state is made of."""
@@ -153,10 +155,20 @@ class Base:
         (staging.state("about", anew=True) / ABOUT).write_text(json.dumps(said), "utf-8")
 
 
+SHARED = ("in_turn", "same_topic")
+"""Rules that give one set's events to several persons."""
+IN_ORDER = {"settled": (f"coalesce(person_rule, '') IN {SHARED}, person NULLS LAST, identifier_set", 8192)}
+"""Kinds of state whose files are in an order (SQL), and the rows of a row group there: one person's are read with these."""
 _LEAVES = {
     "settled": ("event_id", "dropped"),
     "persons": ("person", "reopened"),
 }
+
+
+def counts(name: str) -> str:
+    """SQL: whether a row `s` of a kind of state that rows can leave is still one of it."""
+    by, out = _LEAVES[name]
+    return f"NOT EXISTS (SELECT 1 FROM base_{out} d WHERE d.{by} = s.{by} AND d.generation >= s.generation)"
 
 
 def _empty(columns: dict[str, str]) -> str:

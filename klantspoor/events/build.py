@@ -27,7 +27,7 @@ from klantspoor.lake import Lake, Staging
 from klantspoor.lake.connection import limited, literal
 from klantspoor.project.model import Project
 
-_VIEWS = ("live", "settled", "ids", "losers", "kinds", "personas", "persons", "dropped", "reopened")
+_VIEWS = ("live", "settled", "ids", "losers", "kinds", "personas", "persons", "dropped", "reopened", "cases", "sets")
 _FIELDS = (
     "sequence", "source", "file", "content_hash", "landed_at", "file_status", "dialect", "rows_read", "rows_ignored",
     "rows_reference", "rows_quarantined", "rows_erased", "events_made", "times_resolved", "anonymous_events",
@@ -79,9 +79,9 @@ def build(project: Project, lake: Lake, staging: Staging) -> EventsReport:
             base.view(connection, name)
         quarantined = _quarantine(connection, base, staging, new)
         load_raw(connection, _usable(new) if _usable(new).num_rows else _no_files(staging, keys), keys)
-        earlier = find_winners(connection, _usable(files), keys)
+        earlier = find_winners(connection, base, _usable(files), keys)
         _intake(connection, base, staging, files, new, earlier)
-        attribute(connection, staging, keys)
+        attribute(connection, base, staging, keys)
         find_kinds(connection, project)
         _personas(connection, base, staging, _usable(new))
         reopen(connection, base, keys)

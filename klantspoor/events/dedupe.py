@@ -12,7 +12,8 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from klantspoor.events.base import LIVE
+from klantspoor.events.base import LIVE, Base
+from klantspoor.events.lookup import look_up
 
 USED, SUPERSEDED, DUPLICATE = 0, 1, 2
 ID_WORD = "('0x' || left({0}, 16))::UBIGINT"
@@ -42,10 +43,10 @@ def load_raw(connection: duckdb.DuckDBPyConnection, files: pa.Table, case_keys: 
     )
 
 
-def find_winners(connection: duckdb.DuckDBPyConnection, files: pa.Table, case_keys: list[str]) -> list[int]:
+def find_winners(connection: duckdb.DuckDBPyConnection, base: Base, files: pa.Table, case_keys: list[str]) -> list[int]:
     """What becomes of every row of `raw`, and of rows that were read before and share an id with one of them.
 
-    Needs the views `raw`, `base_ids`, `base_losers`, `base_live` and `base_settled`. `files` are all files of the ledger.
+    Needs the views `raw`, `base_ids`, `base_losers`, `base_live` and `base_dropped`. `files` are all files of the ledger.
     Makes the tables `losers` (event_id, sequence, row_number, position, outcome: every row of the ledger that is not an
     event), `stays` and `gone` (event_id, …: events of the base that are looked at again, and are the same row, or another
     now), and the view `fresh`: rows of events that the base does not have, or has as another row.
@@ -70,7 +71,7 @@ def find_winners(connection: duckdb.DuckDBPyConnection, files: pa.Table, case_ke
         """CREATE TEMP TABLE losers AS
            SELECT * FROM base_losers ANTI JOIN again USING (event_id) UNION ALL SELECT * FROM new_losers"""
     )
-    _compare(connection, place)
+    _compare(connection, base, place)
     said = {"file_sequence": "sequence", "instrument": "CASE WHEN score IS NOT NULL THEN instrument END"}
     columns = [f"{said[name]} AS {name}" if name in said else name for name in LIVE]
     columns += [f'"key_{name}"' for name in case_keys]
@@ -118,13 +119,15 @@ def _load_earlier(connection: duckdb.DuckDBPyConnection, files: pa.Table, case_k
     return sequences
 
 
-def _compare(connection: duckdb.DuckDBPyConnection, place: str) -> None:
+def _compare(connection: duckdb.DuckDBPyConnection, base: Base, place: str) -> None:
     """`stays` and `gone`: events of the base with an id that came again, whose row is the same, or another now."""
-    there = "event_id, file_sequence AS sequence, row_number, position"
+    look_up(connection, base, "settled_again", ids=f"SELECT {ID_WORD.format('event_id')} FROM again")
+    there = "event_id, file_sequence AS sequence, row_number, position, identifier_set"
     connection.execute(
         f"""CREATE TEMP TABLE held AS
             SELECT {there}, NULL::UBIGINT AS person, NULL::BIGINT AS "at" FROM base_live SEMI JOIN again USING (event_id)
-            UNION ALL SELECT {there}, person, "at" FROM base_settled SEMI JOIN again USING (event_id)"""
+            UNION ALL
+            SELECT {there}, person, "at" FROM settled_again SEMI JOIN again USING (event_id)"""
     )
     connection.execute(
         f"""CREATE TEMP TABLE stays AS SELECT h.event_id FROM held h

@@ -15,10 +15,12 @@ import pyarrow as pa
 
 from klantspoor.events.base import BESIDE, LIVE, Base
 from klantspoor.events.kinds import same_kind
+from klantspoor.events.lookup import look_up
 from klantspoor.journeys.rules import KIND_COLUMNS
 from klantspoor.journeys.segments import changes, starts_of
 from klantspoor.journeys.settled import settled
 from klantspoor.lake import Staging
+from klantspoor.lake.connection import literal
 from klantspoor.lake.parts import parts
 
 WHOLLY = -(2**62)
@@ -38,7 +40,7 @@ def reopen(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -
     Needs what `dedupe`, `persons` and `kinds` have made, `personas` (person, persona), and the views of the base.
     """
     _differing(connection, base)
-    _persons(connection, keys, every=not base.same_rules)
+    _persons(connection, base, keys)
     connection.execute(
         """CREATE TEMP TABLE dropped AS
            SELECT s.event_id, s.part FROM near s LEFT JOIN reopened r USING (person)
@@ -51,8 +53,8 @@ def reopen(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -
 
 
 def _differing(connection: duckdb.DuckDBPyConnection, base: Base) -> None:
-    """`differing` (event_id, person): settled events of kinds that the configuration says something else of than it did."""
-    connection.execute("CREATE TEMP TABLE differing (event_id VARCHAR, person UBIGINT)")
+    """`differing` (event_id, person, identifier_set): settled events of kinds that the configuration says other things of."""
+    connection.execute("CREATE TEMP TABLE differing (event_id VARCHAR, person UBIGINT, identifier_set UBIGINT)")
     columns = ", ".join(f"b.{name}" for name in KIND_COLUMNS)
     connection.execute(
         f"""CREATE TEMP TABLE other_kinds AS
@@ -63,24 +65,23 @@ def _differing(connection: duckdb.DuckDBPyConnection, base: Base) -> None:
         kind = same_kind("e", beside={"declared_visibility": "s", "instrument": "s"})
         connection.execute(
             f"""INSERT INTO differing
-                SELECT s.event_id, s.person FROM base_settled s
+                SELECT s.event_id, s.person, s.identifier_set FROM base_settled s
                 JOIN read_parquet($paths, hive_partitioning = false) e USING (event_id) JOIN other_kinds k ON {kind}""",
             {"paths": base.version.glob("events")},
         )
 
 
-def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str], *, every: bool) -> None:
+def _persons(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -> None:
     """`touched` (person, at): persons with anything settled whom something concerns, and the earliest moment it is about.
 
-    Live events that are what they were the night before were asked about then: only where `every`, they are asked again.
+    Live events that are what they were the night before were asked about then: only with other rules they are asked again.
     """
-    cases = "".join(f', "key_{name}"' for name in keys)
     connection.execute(
         """CREATE TEMP TABLE settled_persons AS
            SELECT person, max(deadline) AS deadline, arg_max(persona, generation) AS persona
            FROM (SELECT person, deadline, coalesce(persona, '') AS persona, generation FROM base_persons) GROUP BY person"""
     )
-    _near(connection, cases, every=every)
+    _near(connection, base, keys)
     reasons = [
         'SELECT was AS person, "at" FROM changed UNION ALL SELECT person, "at" FROM changed',
         'SELECT person, "at" FROM gone',
@@ -98,12 +99,13 @@ def _persons(connection: duckdb.DuckDBPyConnection, keys: list[str], *, every: b
     _since(connection, keys)
 
 
-def _near(connection: duckdb.DuckDBPyConnection, cases: str, *, every: bool) -> None:
-    """`near`: of all that is settled, what tonight can concern, so that it is looked through once.
+def _near(connection: duckdb.DuckDBPyConnection, base: Base, keys: list[str]) -> None:
+    """`near`: of all that is settled, what tonight can concern, with all that the state has of it.
 
     Makes also `others`, persons whose persona is another; `mapped`, the live events that the kernel sees of persons with
     anything settled; and `coming`, those of them that the night before did not ask about.
     """
+    cases = "".join(f', "key_{name}"' for name in keys)
     connection.execute(
         """CREATE TEMP TABLE others AS
            SELECT p.person FROM settled_persons p LEFT JOIN personas n USING (person)
@@ -117,16 +119,26 @@ def _near(connection: duckdb.DuckDBPyConnection, cases: str, *, every: bool) -> 
             WHERE w.person_id IS NOT NULL AND k.is_mapped
               AND ('0x' || w.person_id)::UBIGINT IN (SELECT person FROM settled_persons)"""
     )
-    new = "" if every else "WHERE is_coming"
-    connection.execute(
-        f"""CREATE TEMP TABLE near AS
-            SELECT event_id, person, "at", deadline, part{cases} FROM base_settled
-            WHERE person IN (
-                    SELECT person FROM seen {new} UNION SELECT was FROM changed UNION SELECT person FROM changed
-                    UNION SELECT person FROM differing UNION SELECT person FROM gone UNION SELECT person FROM others)
-               OR event_id IN (SELECT event_id FROM changed UNION SELECT event_id FROM differing
-                               UNION SELECT event_id FROM gone)"""
+    new = "WHERE is_coming" if base.same_rules else ""
+    connection.execute(f"CREATE TEMP TABLE asking AS SELECT * FROM seen {new}")
+    # Whoever comes after all patience, with no case that is settled, concerns nothing settled.
+    named = [
+        f"""SELECT person FROM (SELECT DISTINCT person, ('0x' || "key_{name}")::UBIGINT AS word FROM asking) a
+            SEMI JOIN (SELECT person, word FROM base_cases WHERE key = {literal(name)}) USING (person, word)"""
+        for name in keys
+    ]
+    persons = " UNION ".join(
+        [
+            "SELECT was FROM changed UNION SELECT person FROM changed UNION SELECT person FROM differing",
+            "SELECT person FROM gone UNION SELECT person FROM others",
+            """SELECT person FROM asking JOIN settled_persons p USING (person) WHERE asking."at" <= p.deadline""",
+            *named,
+        ]
     )
+    nobodys = """SELECT identifier_set FROM changed WHERE was IS NULL
+                 UNION SELECT identifier_set FROM differing WHERE person IS NULL
+                 UNION SELECT identifier_set FROM gone WHERE person IS NULL"""
+    look_up(connection, base, "near", persons=persons, nobodys=nobodys)
     # A settled event that changes hands comes to its new person as a live one does.
     connection.execute(
         f"""CREATE TEMP VIEW mapped AS
@@ -180,16 +192,11 @@ def _rows(connection: duckdb.DuckDBPyConnection, base: Base, hit: list[int], key
         paths = [str(known[number]) for number in hit]
         beside = [name for name in columns if name.startswith("key_") or (name in BESIDE and name not in PUBLISHED)]
         listed = ", ".join(f'{"s" if name in beside else "e"}."{name}"' for name in columns)
-        # In two steps, each with few rows on one side: of all that is settled, hardly any leaves.
-        connection.execute(
-            f"""CREATE TEMP TABLE beside AS
-                SELECT s.event_id, {", ".join(f's."{name}"' for name in beside)}
-                FROM base_settled s SEMI JOIN dropped USING (event_id)"""
-        )
         connection.execute(
             f"""CREATE TEMP TABLE leaving AS
                 SELECT {listed}, e.person_id AS was_person_id, e.person_rule AS was_rule, e.known_person_id
-                FROM read_parquet($paths, hive_partitioning = false) e JOIN beside s USING (event_id)""",
+                FROM read_parquet($paths, hive_partitioning = false) e
+                JOIN (SELECT * FROM near SEMI JOIN dropped USING (event_id)) s USING (event_id)""",
             {"paths": paths},
         )
     else:

@@ -17,6 +17,7 @@ from klantspoor.dictionary import TABLES
 from klantspoor.events.base import BESIDE, Base, columns_of
 from klantspoor.events.dedupe import ID_WORD
 from klantspoor.lake import Staging
+from klantspoor.lake.connection import literal
 from klantspoor.lake.parts import A_GENERATION, by_part, part_name, take_over
 
 PART_ROWS = 4096
@@ -118,10 +119,18 @@ def remember_events(connection: duckdb.DuckDBPyConnection, base: Base, staging: 
         connection,
         staging,
         "settled",
-        f"""SELECT w.event_id, ('0x' || w.person_id)::UBIGINT AS person, w.person_rule, epoch_us(w.occurred_at) AS "at",
-                   s.deadline, {beside}, p.part, {base.generation}::BIGINT AS generation
+        f"""SELECT w.event_id, {ID_WORD.format("w.event_id")} AS id, ('0x' || w.person_id)::UBIGINT AS person, w.person_rule,
+                   epoch_us(w.occurred_at) AS "at", s.deadline, {beside}, p.part, {base.generation}::BIGINT AS generation
             FROM winners w JOIN settling s USING (event_id) JOIN parts p USING (event_id)""",
     )
+    settled_cases = [
+        f"""SELECT DISTINCT ('0x' || w.person_id)::UBIGINT AS person, {literal(name)} AS key,
+                   ('0x' || w."key_{name}")::UBIGINT AS word
+            FROM winners w JOIN settling s USING (event_id) WHERE s.deadline IS NOT NULL AND w."key_{name}" IS NOT NULL"""
+        for name in keys
+    ]
+    if settled_cases:
+        base.keep(connection, staging, "cases", " UNION ALL ".join(settled_cases))
     base.keep(
         connection,
         staging,

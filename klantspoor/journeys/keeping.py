@@ -39,6 +39,7 @@ STATE = pa.schema(
         ("account", pa.uint64()),
         ("cycle", pa.int64()),
         ("started", pa.int64()),
+        ("ended", pa.int64()),
         ("part", pa.int64()),
         ("generation", pa.int64()),
     ]
@@ -179,6 +180,7 @@ class Keeper:
                     "account": found.account[chosen],
                     "cycle": rows["cycle"],
                     "started": rows["started_at"].cast(pa.int64()),
+                    "ended": rows["ended_at"].cast(pa.int64()),
                     "part": part[chosen],
                     "generation": np.full(len(chosen), self._before.generation),
                 }

@@ -1,14 +1,12 @@
 """The journeys that did not change, of persons who may have come into a cell or left it: do they hold them there?
 
 Only these persons' journeys are read that were under way in the months in question: from the files of what is live, and
-from the parts that hold settled journeys of theirs.
+from the parts that hold settled ones of these.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -26,44 +24,44 @@ def find_standing(con: duckdb.DuckDBPyConnection, staging: Staging, zone: str) -
         staging: tonight's tables: what did not change is there as it was.
         zone: the project's time zone.
     """
-    first = con.execute("SELECT min(month) FROM moving").fetchall()[0][0]
+    con.execute(
+        """CREATE TEMP TABLE spans AS
+           SELECT person_id, journey_type, timezone($zone, min(begins)) AS since,
+                  timezone($zone, max(begins) + INTERVAL 1 MONTH) AS until
+           FROM (SELECT person_id, journey_type, (month || '-01')::TIMESTAMP AS begins FROM moving) GROUP BY ALL""",
+        {"zone": zone},
+    )
     numbers = _parts_of_moving(con, staging)
-    _show(con, staging.folder("journeys"), numbers if first else None)
+    _show(con, staging.folder("journeys"), numbers)
     con.execute(
         f"""CREATE TABLE unchanged_journeys AS SELECT {READ["journeys"]} FROM unchanged_files
-            SEMI JOIN moving USING (person_id, journey_type) ANTI JOIN changed USING (journey_id)
-            WHERE ended_at IS NULL OR ended_at >= $since""",
-        {"since": _begins(first, zone) if first else datetime.max.replace(tzinfo=UTC)},
+            JOIN spans USING (person_id, journey_type) ANTI JOIN changed USING (journey_id)
+            WHERE started_at < until AND (ended_at IS NULL OR ended_at >= since)"""
     )
-    [(found,)] = con.execute("SELECT count(*) FROM unchanged_journeys").fetchall()
     for table in ("touchpoints", "phase_visits", "waits"):
-        _show(con, staging.folder(table), numbers if found else None)
+        _show(con, staging.folder(table), numbers)
         con.execute(
             f"CREATE TABLE unchanged_{table} AS SELECT {READ[table]} FROM unchanged_files"
             " SEMI JOIN unchanged_journeys USING (journey_id)"
         )
-    return int(found)
+    return int(con.execute("SELECT count(*) FROM unchanged_journeys").fetchall()[0][0])
 
 
 def _parts_of_moving(con: duckdb.DuckDBPyConnection, staging: Staging) -> set[int]:
-    """The parts that may hold settled journeys of `moving`: what is noted of every settled journey says so."""
+    """The parts that may hold such journeys: what is noted of every settled journey says so."""
     if not any(staging.state("journeys").glob("*.parquet")):
         return set()
     noted = literal(str(staging.state("journeys") / "*.parquet"))
     rows = con.execute(
-        f"""SELECT DISTINCT part FROM read_parquet({noted})
-            WHERE person IN (SELECT TRY_CAST('0x' || person_id AS UBIGINT) FROM moving)"""
+        f"""SELECT DISTINCT part FROM read_parquet({noted}) j
+            JOIN (SELECT TRY_CAST('0x' || person_id AS UBIGINT) AS person, * FROM spans) m USING (person, journey_type)
+            WHERE started < epoch_us(until) AND (ended IS NULL OR ended >= epoch_us(since))"""
     ).fetchall()
     return {int(part) for (part,) in rows}
 
 
-def _show(con: duckdb.DuckDBPyConnection, folder: Path, numbers: set[int] | None) -> None:
-    """The view `unchanged_files`: what is live in a table, and some of its parts; without `numbers` no row."""
-    there, settled = files_of(folder), parts(folder)
-    out = {path for number, path in settled.items() if number not in (numbers or ())}
-    files = [path for path in there if path not in out] if numbers is not None else []
-    create_view(con, "unchanged_files", files, like=there)
-
-
-def _begins(month: str, zone: str) -> datetime:
-    return datetime.fromisoformat(f"{month}-01").replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+def _show(con: duckdb.DuckDBPyConnection, folder: Path, numbers: set[int]) -> None:
+    """The view `unchanged_files`: what is live in a table, and some of its parts."""
+    there = files_of(folder)
+    out = {path for number, path in parts(folder).items() if number not in numbers}
+    create_view(con, "unchanged_files", [path for path in there if path not in out], like=there)
