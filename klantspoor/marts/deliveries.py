@@ -114,6 +114,7 @@ def arrivals(con: duckdb.DuckDBPyConnection, as_of: datetime, timezone: str) -> 
     ).fetchall()
     for source, age, landed, is_first, files, read, quarantined in rows:
         delivered.setdefault(source, {})[age] = Delivery(age, landed, is_first, files, read, quarantined)
+    _brought(con)
     for source, by_age in delivered.items():
         _add_events(con, source, by_age)
     return {source: Arrivals(tuple(by.values()), _missed(con, source)) for source, by in delivered.items()}
@@ -172,12 +173,29 @@ def margin(missed: Missed, events: dict[int, int], share: float) -> int:
     return int(tried[low])
 
 
+def _brought(con: duckdb.DuckDBPyConnection) -> None:
+    """`brought`: the events of all recent files, so that the table is looked through once.
+
+    The bounds are plain numbers, so that parts with older files are not read.
+    """
+    [(first, last)] = con.execute(
+        "SELECT coalesce(min(sequence), 0), coalesce(max(sequence), 0) FROM landings"
+    ).fetchall()
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE brought AS
+            SELECT f.source, f.age, f.landed, f.before, e.channel::VARCHAR AS channel, e.occurred_at,
+                   e.received_at - e.occurred_at > {_LATE} AS is_late, e.visibility = 'unknown' AS is_unmapped
+            FROM events e JOIN landings f ON f.sequence = e.file_sequence
+            WHERE e.file_sequence BETWEEN {int(first)} AND {int(last)}"""
+    )
+
+
 def _add_events(con: duckdb.DuckDBPyConnection, source: str, by_age: dict[int, Delivery]) -> None:
     """Count the events of the source's deliveries, by channel."""
     rows = con.execute(
-        f"""SELECT f.age, e.channel::VARCHAR, count(*), count(*) FILTER (e.received_at - e.occurred_at > {_LATE}),
-                count(*) FILTER (e.visibility = 'unknown'), max(e.occurred_at, 2) FILTER (e.occurred_at <= f.landed)
-            {_from_events(con, source)} GROUP BY ALL""",
+        """SELECT age, channel, count(*), count(*) FILTER (is_late), count(*) FILTER (is_unmapped),
+               max(occurred_at, 2) FILTER (occurred_at <= landed)
+           FROM brought WHERE source = $source GROUP BY ALL""",
         {"source": source},
     ).fetchall()
     newest: dict[int, list[datetime]] = {}
@@ -195,20 +213,11 @@ def _add_events(con: duckdb.DuckDBPyConnection, source: str, by_age: dict[int, D
 
 def _missed(con: duckdb.DuckDBPyConnection, source: str) -> Missed:
     rows = con.execute(
-        f"""SELECT f.age, (epoch_us(f.before) - epoch_us(e.occurred_at) + 59999999) // 60000000 AS minutes, count(*) AS events
-            {_from_events(con, source)} AND e.occurred_at < f.before GROUP BY ALL""",
+        """SELECT age, (epoch_us(before) - epoch_us(occurred_at) + 59999999) // 60000000 AS minutes, count(*) AS events
+           FROM brought WHERE source = $source AND occurred_at < before GROUP BY ALL""",
         {"source": source},
     ).fetchnumpy()
     return Missed(*(np.asarray(rows[name], np.int64) for name in ("age", "minutes", "events")))
-
-
-def _from_events(con: duckdb.DuckDBPyConnection, source: str) -> str:
-    """The events of the source's recent files. The bounds are plain numbers, so that parts with older files are not read."""
-    [(first, last)] = con.execute(
-        "SELECT min(sequence), max(sequence) FROM landings WHERE source = ?", [source]
-    ).fetchall()
-    return f"""FROM events e JOIN landings f ON f.sequence = e.file_sequence
-            WHERE e.source = $source AND e.file_sequence BETWEEN {int(first)} AND {int(last)}"""
 
 
 def _newest(con: duckdb.DuckDBPyConnection, source: str) -> datetime | None:

@@ -184,11 +184,13 @@ def _totals(connection: duckdb.DuckDBPyConnection, name: str, smallest: int) -> 
     )[0]
     if row["persons"] < smallest:
         return None
+    guests = fetch(connection, "select 1 from journeys where journey_type = ? and is_mystery_guest limit 1", [name])
+    # Journeys are asked of each wait only where it can make a difference: there are many waits.
+    invited = "anti join (from journeys where is_mystery_guest) using (journey_id)" if guests else ""
     causes = fetch(
         connection,
-        """select w.cause::varchar as cause, sum(w.seconds) / 3600 as hours
-           from waits w join journeys j using (journey_id)
-           where j.journey_type = ? and not j.is_mystery_guest and w.turn = 'organisation' group by 1""",
+        f"""select cause::varchar as cause, sum(seconds) / 3600 as hours
+            from waits {invited} where journey_type = ? and turn = 'organisation' group by 1""",
         [name],
     )
     if row["settled"] is None:
@@ -210,18 +212,14 @@ _COUNTED = {
 
 
 def _voices(connection: duckdb.DuckDBPyConnection, name: str, smallest: int) -> Voices:
-    source = """from experiences e join journeys j using (journey_id)
-                where j.journey_type = ? and not j.is_mystery_guest"""
-    whole = fetch(
+    [whole, *rows] = fetch(
         connection,
-        f"select count(distinct j.journey_id) as journeys, count(distinct j.person_id) as persons {source}",
-        [name],
-    )[0]
-    rows = fetch(
-        connection,
-        f"""select e.instrument::varchar as instrument, count(*) as answers, count(distinct j.person_id) as persons,
-              avg(e.score_0_100) as mean, 1.96 * stddev_samp(e.score_0_100) / sqrt(count(*)) as margin {source}
-            group by e.instrument order by answers desc, instrument""",
+        """select grouping(e.instrument) = 1 as is_whole, e.instrument::varchar as instrument, count(*) as answers,
+             count(distinct j.person_id) as persons, count(distinct j.journey_id) as journeys,
+             avg(e.score_0_100) as mean, 1.96 * stddev_samp(e.score_0_100) / sqrt(count(*)) as margin
+           from experiences e join journeys j using (journey_id)
+           where j.journey_type = ? and not j.is_mystery_guest
+           group by grouping sets ((), (e.instrument)) order by is_whole desc, answers desc, instrument""",
         [name],
     )
     return Voices(whole["journeys"], whole["persons"], [_voice(row) for row in rows if row["persons"] >= smallest])
