@@ -21,13 +21,18 @@ import duckdb
 from klantspoor.intake.ledger import LedgerFile
 from klantspoor.lake import Lake, Staging, Version
 from klantspoor.lake.connection import literal
+from klantspoor.lake.parts import A_GENERATION, parts
 from klantspoor.lake.publishing import dictionary_fingerprint
 from klantspoor.lake.writer import link
 from klantspoor.project.model import Project
 
 ABOUT = "about.json"
 MOST_FILES = 24
-"""Files of one kind of state; more are made into one."""
+"""Files of one kind of state; of more, those that are small beside another are made into one."""
+MUCH = 4
+"""How many times as long as all that are shorter together a file is that is left alone then."""
+MOST_GENERATIONS = 24
+"""Nights that settled rows, of which parts are there; after so many all is built anew, and lies by person again (adr/0017)."""
 
 LIVE = {
     "event_id": "VARCHAR", "source": "VARCHAR", "source_event_id": "VARCHAR", "occurred_at": "TIMESTAMPTZ",
@@ -106,42 +111,49 @@ class Base:
     def view(self, connection: duckdb.DuckDBPyConnection, *names: str) -> None:
         """Views `base_NAME` of kinds of state, empty where there is none; `base_settled` … without what was dropped."""
         for name in names:
-            columns = columns_of(name, self.case_keys)
-            paths = self.paths(name)
-            listed = ", ".join(literal(str(path)) for path in paths)
-            source = f"read_parquet([{listed}])" if paths else f"(SELECT {_empty(columns)} WHERE false)"
-            listed_columns = ", ".join(f's."{column}"' for column in columns)
-            rows = f"SELECT {listed_columns} FROM {source} s"
-            if name in _LEAVES:
-                rows = f"{rows} WHERE {counts(name)}"
-            connection.execute(f"CREATE OR REPLACE TEMP VIEW base_{name} AS {rows}")
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW base_{name} AS {self._rows(name, self.paths(name))}")
+
+    def _rows(self, name: str, paths: Sequence[Path]) -> str:
+        """SQL: what counts of the rows of some files of a kind of state."""
+        columns = columns_of(name, self.case_keys)
+        listed = ", ".join(literal(str(path)) for path in paths)
+        source = f"read_parquet([{listed}])" if paths else f"(SELECT {_empty(columns)} WHERE false)"
+        named = ", ".join(f's."{column}"' for column in columns)
+        rows = f"SELECT {named} FROM {source} s"
+        return f"{rows} WHERE {counts(name)}" if name in _LEAVES else rows
 
     def keep(
         self, connection: duckdb.DuckDBPyConnection, staging: Staging, name: str, query: str, **given: Any
     ) -> None:
-        """Adds the rows of a query to one kind of state, behind what the version before has of it."""
+        """Adds the rows of a query, if there are any, to one kind of state, behind what the version before has of it."""
         folder = staging.state(name, anew=True)
         paths = self.paths(name)
-        if len(paths) >= MOST_FILES:
+        short = _short(paths) if len(paths) >= MOST_FILES else []
+        if short:
             listed = ", ".join(f'"{column}"' for column in columns_of(name, self.case_keys))
-            query = f"SELECT {listed} FROM base_{name} UNION ALL SELECT {listed} FROM ({query})"
-        else:
-            for path in paths:
+            query = f"SELECT {listed} FROM ({self._rows(name, short)}) UNION ALL SELECT {listed} FROM ({query})"
+        for path in paths:
+            if path not in short:
                 link(path, folder / path.name)
-        self._write(connection, folder, query, given)
+        written, rows = self._write(connection, folder, query, given)
+        if not rows and len(list(folder.iterdir())) > 1:  # what reads them needs one to tell the columns by
+            written.unlink()
 
     def replace(self, connection: duckdb.DuckDBPyConnection, staging: Staging, name: str, query: str) -> None:
         """Makes the rows of a query one kind of state, in place of what the version before has of it."""
         folder = staging.state(name, anew=True)
         self._write(connection, folder, query, {})
 
-    def _write(self, connection: duckdb.DuckDBPyConnection, folder: Path, query: str, given: dict[str, Any]) -> None:
+    def _write(
+        self, connection: duckdb.DuckDBPyConnection, folder: Path, query: str, given: dict[str, Any]
+    ) -> tuple[Path, int]:
         path = folder / f"{self.generation:06d}.parquet"
         how = "FORMAT parquet, COMPRESSION zstd"
         if folder.name in IN_ORDER:
             order, rows = IN_ORDER[folder.name]
             query, how = f"SELECT * FROM ({query}) ORDER BY {order}", f"{how}, ROW_GROUP_SIZE {rows}"
-        connection.execute(f"COPY ({query}) TO $path ({how})", given | {"path": str(path)})
+        [(rows,)] = connection.execute(f"COPY ({query}) TO $path ({how})", given | {"path": str(path)}).fetchall()
+        return path, int(rows)
 
     def note(self, staging: Staging) -> None:
         """Says what tonight's state is made of."""
@@ -163,6 +175,19 @@ _LEAVES = {
     "settled": ("event_id", "dropped"),
     "persons": ("person", "reopened"),
 }
+
+
+def _short(paths: Sequence[Path]) -> list[Path]:
+    """Those that are to be made into one: so each row is written anew a few times only, however long the history gets."""
+    by_size = sorted((path.stat().st_size, path) for path in paths)
+    chosen: list[Path] = []
+    together = 0
+    for size, path in by_size:
+        if chosen and size > MUCH * together:
+            break
+        chosen.append(path)
+        together += size
+    return chosen
 
 
 def counts(name: str) -> str:
@@ -228,6 +253,8 @@ def open_base(
         known, generation = about["ledger"], int(about["generation"])
         fits = about["made_of"] == made_of and known == today[: len(known)]
         fits = fits and datetime.fromisoformat(about["as_of"]) <= as_of
+        generations = {number // A_GENERATION for number in parts(version.root / "events")}
+        fits = fits and len(generations) < MOST_GENERATIONS
     except (OSError, ValueError, KeyError, TypeError):
         return anew
     if not fits:

@@ -103,7 +103,7 @@ class Teller:
         self.known_by = [("customer",), pick(_SHARED), *(pick(_KNOWN_BY) for _ in range(pick((1, 3, 6))))]
         self.now = pick((0, 40 * DAY, 400 * DAY))
         turned = dict.fromkeys(pick(tuple(KNOBS)) for _ in range(pick((0, 0, 1, 2, 3))))
-        sizes = Sizes(pick((1, 2, 8192)), pick((1, 2, 24)), pick((0.0, 0.0, 0.2)))
+        sizes = Sizes(pick((1, 2, 8192)), pick((1, 2, 24)), pick((0.0, 0.0, 0.2)), pick((2, 4, 24, 24)))
         return [sizes, *(self.configure(knob) for knob in turned)]
 
     # --- when --------------------------------------------------------------------------------------------------------

@@ -141,11 +141,13 @@ class ReadAgain:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much goes into a part of settled rows, how many files of state lie beside each other, and when it is worth settling."""
+    """How much goes into a part of settled rows, how many files of state lie beside each other, when it is worth settling,
+    and after how many nights that did all is built anew."""
 
     part: int
     files: int
     worth: float
+    generations: int = 24
 
 
 @dataclass(frozen=True, repr=False)

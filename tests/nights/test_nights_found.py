@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import pyarrow.parquet as pq
 import pytest
 
 from klantspoor.lake import Lake
+from klantspoor.lake.parts import A_GENERATION
 from tests.nights.history import DAY, HOUR, Configure, History, Land, Night, Row
 from tests.nights.shrink import lives
 from tests.nights.world import World, hurried
@@ -88,3 +90,16 @@ def test_what_is_settled_is_taken_over() -> None:
         assert version is not None
         left = pq.ParquetFile(version.root / "events" / "settled-000001000000-1.parquet").read()
         assert len(left) == 1
+
+
+def test_after_many_nights_that_settled_all_is_built_anew() -> None:
+    """Else whoever is merged would have rows in more parts with every year."""
+    with hurried(), tempfile.TemporaryDirectory() as folder, patch("klantspoor.events.base.MOST_GENERATIONS", 2):
+        world = World(Path(folder))
+        seen = []
+        for number, day in enumerate((1, 300, 600, 900)):
+            call = Row("desk", day * DAY, "called", id=f"i{number}", customer="K1")
+            world.live((Land((call,)), Night((day + 200) * DAY)))
+            names = [path.name for path in settled_files(world.lake) if path.parts[0] == "events"]
+            seen.append(sorted({int(name.split("-")[1]) // A_GENERATION for name in names}))
+        assert seen == [[1], [1, 2], [1], [1, 2]]

@@ -373,6 +373,7 @@ def _sized(sizes: Sizes) -> dict[str, float]:
         "events.written.PART_ROWS": sizes.part,
         "journeys.keeping.PART_JOURNEYS": sizes.part,
         "events.base.MOST_FILES": sizes.files,
+        "events.base.MOST_GENERATIONS": sizes.generations,
         "marts.segments.MOST_SEGMENTS": sizes.files,
         "events.spells.WORTH_IT": sizes.worth,
     }
