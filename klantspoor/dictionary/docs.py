@@ -12,7 +12,7 @@ from klantspoor.dictionary.tables import LAYERS, TABLES, Table
 
 _LAYER_TEXT = {
     "core": "What came in, who is who, and what became of every row.",
-    "journeys": "What each customer went through. Filed by the month in which the journey started.",
+    "journeys": "What each customer went through.",
     "marts": "Figures over many journeys. Mystery guests are in none of them (R21), and figures about fewer people than the "
     "project's `limits.suppress_below` are left out.",
 }
@@ -20,8 +20,8 @@ _HEAD = """# The published tables
 
 Made from the dictionary in code (`klantspoor/dictionary/`) by `make docs`; do not edit.
 
-All instants are UTC. A table lies at `lake/versions/VERSION/TABLE/`, in folders `month=YYYY-MM` (of the project's time zone)
-where it says so, as Parquet; `lake/klantspoor.duckdb` has a view of each, with these texts as comments.
+All instants are UTC. A table lies at `lake/versions/VERSION/TABLE/` as Parquet, in one file or several (`TABLE/**/*.parquet` are
+all of them); `lake/klantspoor.duckdb` has a view of each, with these texts as comments.
 """
 
 
