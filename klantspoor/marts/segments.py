@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -39,13 +39,14 @@ _ABOUT = "about.json"
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """`names` gives the texts of codes by kind, `columns` the columns by table.
+    """`names` gives the texts of codes by kind, `columns` the columns by table, `gone` the places of rows that count no more.
 
     Journeys are in order of their person (`person`, 64 bits of the id), visits and steps in order of their journeys.
     """
 
     names: dict[str, list[str]]
     columns: dict[str, dict[str, Column]]
+    gone: dict[str, Ints] = field(default_factory=dict)
 
     def save(self, folder: Path, number: int) -> None:
         """Keeps it in a folder, under its number."""
@@ -65,7 +66,10 @@ def read(folder: Path, number: int) -> Segment:
 
 
 def without(segment: Segment, reopened: pa.Table) -> Segment:
-    """The segment without journeys that began when their person was reopened, or later; `reopened` is in order of persons."""
+    """The segment without journeys that began when their person was reopened, or later; `reopened` is in order of persons.
+
+    They are few, and nothing is copied for them: `joined` leaves them out.
+    """
     person, since = reopened["person"].to_numpy(), reopened["since"].to_numpy()
     journeys = segment.columns["journeys"]
     if not len(person):
@@ -74,16 +78,15 @@ def without(segment: Segment, reopened: pa.Table) -> Segment:
     gone = (person[place] == journeys["person"]) & (journeys["started"] >= since[place])
     if not gone.any():
         return segment
-    stays = {"journeys": ~gone}
+    places: dict[str, Ints] = {"journeys": np.flatnonzero(gone)}
     for table in ("visits", "steps"):
-        stays[table] = stays["journeys"][segment.columns[table]["journey"]]
-    stays["stretches"] = stays["steps"][segment.columns["stretches"]["step"]]
-    left = {
-        table: {name: values[stays[table]] for name, values in columns.items()}
-        for table, columns in segment.columns.items()
-    }
-    new = {table: np.cumsum(kept, dtype=np.int64) - 1 for table, kept in stays.items()}
-    return Segment(segment.names, _referring(left, new["journeys"], new["visits"], new["steps"]))
+        journey = segment.columns[table]["journey"]
+        first, last = (np.searchsorted(journey, places["journeys"], side=side) for side in ("left", "right"))
+        places[table] = np.concatenate([np.arange(begin, end) for begin, end in zip(first, last, strict=True)])
+    is_gone = np.zeros(len(segment.columns["steps"]["journey"]), dtype=bool)
+    is_gone[places["steps"]] = True
+    places["stretches"] = np.flatnonzero(is_gone[segment.columns["stretches"]["step"]])
+    return Segment(segment.names, segment.columns, places)
 
 
 def _referring(
@@ -101,22 +104,41 @@ def _referring(
 
 def joined(segments: Sequence[Segment]) -> Segment:
     """Several segments as one."""
-    if len(segments) == 1:
+    if len(segments) == 1 and not segments[0].gone:
         return segments[0]
     names = {kind: sorted({name for segment in segments for name in segment.names[kind]}) for kind in segments[0].names}
     recoded = [_recoded(segment, names) for segment in segments]
     before = dict.fromkeys(recoded[0], 0)
-    parts_: list[dict[str, dict[str, Column]]] = []
-    for columns in recoded:
-        size = {table: len(next(iter(values.values()))) for table, values in columns.items()}
-        offset = [np.arange(size[table], dtype=np.int64) + before[table] for table in ("journeys", "visits", "steps")]
-        parts_.append(_referring(columns, *offset))
-        before = {table: before[table] + size[table] for table in before}
+    left: dict[str, dict[str, list[Column]]] = {table: {name: [] for name in of} for table, of in recoded[0].items()}
+    for segment, columns in zip(segments, recoded, strict=True):
+        new = {table: _numbered(columns, segment.gone, table) for table in before}
+        offset = [new[table] + before[table] for table in ("journeys", "visits", "steps")]
+        for table, values in _referring(columns, *offset).items():
+            for name, column in values.items():
+                left[table][name] += _stretches_between(column, segment.gone.get(table))
+        before = {table: before[table] + int(new[table][-1] + 1 if len(new[table]) else 0) for table in before}
     together = {
-        table: {name: np.concatenate([part[table][name] for part in parts_]) for name in values}
-        for table, values in parts_[0].items()
+        table: {name: np.concatenate(pieces) for name, pieces in columns.items()} for table, columns in left.items()
     }
     return Segment(names, _by_person(together))
+
+
+def _numbered(columns: dict[str, dict[str, Column]], gone: dict[str, Ints], table: str) -> Ints:
+    """Of each row of a table its place among those that stay; of those that do not, of the one before."""
+    size = len(next(iter(columns[table].values())))
+    if table not in gone:
+        return np.arange(size, dtype=np.int64)
+    stays = np.ones(size, dtype=bool)
+    stays[gone[table]] = False
+    return np.cumsum(stays, dtype=np.int64) - 1
+
+
+def _stretches_between(column: Column, gone: Ints | None) -> list[Column]:
+    """The column without some rows, as the stretches between them."""
+    if gone is None:
+        return [column]
+    begins, ends = np.append(0, gone + 1), np.append(gone, len(column))
+    return [column[begin:end] for begin, end in zip(begins, ends, strict=True) if begin < end] or [column[:0]]
 
 
 def _recoded(segment: Segment, names: dict[str, list[str]]) -> dict[str, dict[str, Column]]:
