@@ -124,7 +124,7 @@ class Shop:
                     marts.build(name, self.project, staging)
             for table in TABLES.values():
                 if table.name == "restatements" or (not whole and table.name not in OURS):
-                    staging.write(table.name, table.schema.empty_table(), [] if table.partition else None)
+                    staging.write(table.name, table.schema.empty_table())
             staging.write("runs", runs_table(staging, lake.current()))
             return lake.publish(staging)
 
