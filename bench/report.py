@@ -70,7 +70,7 @@ def _by_night(ran: Ran) -> str:
     rows = [[part, *(f"{_part(runs, part):.1f}" for runs in ran.values())] for part in names]
     rows.append(["all", *(f"{_all(runs):.1f}" for runs in ran.values())])
     rows.append(["peak, MiB", *(f"{max(run.peak_mb for run in runs):.0f}" for runs in ran.values())])
-    return _table(["CPU s, median", *ran], rows)
+    return _table(["CPU s, median", *(f"{name} (of {len(runs)})" for name, runs in ran.items())], rows)
 
 
 def _beyond_empty(done: dict[int, Ran]) -> str:
