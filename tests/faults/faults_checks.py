@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from tests.faults.faults_disk import Choice, by_dice, contents_only, everything, forced_only, names_only
-from tests.faults.faults_shim import Call, Mode, told
+from tests.faults.faults_disk import Choice, Disk, by_dice, contents_only, everything, forced_only, names_only
+from tests.faults.faults_shim import Armed, Call, Mode, read_log, told
 from tests.faults.faults_trials import Trials
 
 Moment = TypeVar("Moment")
@@ -41,6 +41,52 @@ def check_log(trials: Trials) -> str:
     """The calls that were counted are all there are: done once more in a model, they come to what lies on the disk."""
     assert trials.end().digest(everything) == trials.after.digest(everything)
     return f"{trials.scenario.name}: {len(trials.calls)} calls change the disk: {told(trials.calls)}"
+
+
+def check_deaths(trials: Trials) -> str:
+    """Killed at every call, none left out: as it is about to be made, and where it writes with half of that written.
+
+    What a process leaves that is killed is what it did until then, so the calls of the undisturbed run tell it.
+    `check_one_death` has the kernel say so, and `check_calls` kills indeed.
+    """
+    moments, seen = 0, set[str]()
+    with trials.readers():
+        for label, disk in trials.deaths():
+            moments += 1
+            left = disk.digest(everything, "/lake/work")
+            if left not in seen:
+                seen.add(left)
+                trials.killed(disk, f"{trials.scenario.name}, {label} of {len(trials.calls)}")
+    states = f"{len(seen)} states of the disk, {trials.reruns} of them brought to their end"
+    return f"{trials.scenario.name}: killed at each of {moments} moments: {states}, {trials.ends} by another way than one before"
+
+
+def check_one_death(trials: Trials, number: int) -> None:
+    """What is found on the disk when the process was killed at a call is what its own calls before that tell."""
+    trials.reset(f"a death before {number}")
+    log = trials.server.home / "log of a death"
+    assert trials.act(Armed(trials.server.home, Mode.KILL, number, log)).code == -9
+    told_of = Disk(trials.base, trials.project)
+    calls = read_log(log)
+    for call in calls:
+        told_of.apply(call)
+    assert len(calls) == number - 1
+    assert told_of.digest(everything) == Disk(trials.project, trials.project).digest(everything)
+
+
+SURVIVED = (Mode.FULL, Mode.READONLY, Mode.ERROR)
+"""What a process goes on after, so that it must be done indeed at each call."""
+GROWING = frozenset(("write", "create", "mkdir", "rename", "link", "symlink", "truncate"))
+"""Calls that a full disk refuses; at another one nothing happens before the next of these."""
+
+
+def that_tell(calls: Sequence[Call], mode: Mode) -> list[int]:
+    """The numbers of all calls at which a fault of this kind can show what it does not show at the next one."""
+    if mode == Mode.FULL:
+        return [call.number for call in calls if call.kind in GROWING]
+    if mode == Mode.READONLY:
+        return [call.number for call in calls if call.kind != "sync"]
+    return [call.number for call in calls]
 
 
 def check_calls(trials: Trials, mode: Mode, numbers: Iterable[int]) -> str:

@@ -85,11 +85,12 @@ def read(project: str) -> dict[str, Seen | None]:
 def poll(project: str, gate: str, stop: str) -> dict[str, dict[str, list[Any]]]:
     """What each kind of reader saw until there is a file `stop`: as JSON texts, each with how often, and in which trial first.
 
-    Errors are seen too. While somebody holds the file `gate`, which names the trial, the project is being exchanged: no look.
+    Errors are seen too. A rest follows each look that is longer than it, for the nights that are looked at need the machine too.
+    While somebody holds the file `gate`, which names the trial, the project is being exchanged: no look.
     """
     seen: dict[str, dict[str, list[Any]]] = {kind: {} for kind in READERS}
     while True:
-        last = Path(stop).exists()
+        last, began = Path(stop).exists(), time.monotonic()
         for kind, reader in READERS.items():
             with Path(gate).open() as held:
                 fcntl.flock(held, fcntl.LOCK_SH)
@@ -101,7 +102,7 @@ def poll(project: str, gate: str, stop: str) -> dict[str, dict[str, list[Any]]]:
             seen[kind].setdefault(found, [0, trial])[0] += 1
         if last:
             return seen
-        time.sleep(0.4)
+        time.sleep(0.4 + 2 * (time.monotonic() - began))
 
 
 # --- what no analyst looks at ------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from typing import Any
 from tests.faults.faults_shim import Armed, ArmedReading, Mode, Reading, disarm
 
 ROOT = Path(__file__).resolve().parents[2]
-PRELOADED = ("tests.faults.faults_small_disk", "tests.faults.faults_world", "tests.faults.faults_readers")
+PRELOADED = tuple(f"tests.faults.faults_{name}" for name in ("small_disk", "world", "readers", "states"))
 
 
 @dataclass(frozen=True)

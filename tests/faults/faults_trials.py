@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.faults.faults_disk import Choice, Disk
+from tests.faults.faults_disk import Choice, Disk, everything
 from tests.faults.faults_server import Ended, Server, Started
 from tests.faults.faults_shim import Armed, ArmedReading, Call, Mode, read_log
+from tests.faults.faults_states import AGAIN, KNOWN, state
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,10 @@ class Trials:
         self._gate = server.home / "gate"
         self.whole: list[dict[str, Any]] = []
         self._healed: set[str] = set()
+        self._built = server.home / f"built-{self.base.name}"
+        self._built.touch()
         self._seen: dict[str, dict[str, Any]] = {}
-        self.reruns = 0
+        self.reruns = self.ends = 0
         shutil.rmtree(self.project, ignore_errors=True)
         for name, given in scenario.before:
             self.call(name, **given).must()
@@ -85,7 +86,7 @@ class Trials:
 
     def act(self, armed: Armed | ArmedReading | None = None) -> Ended:
         name, given = self.scenario.act
-        return self.call(name, armed=armed, run_id="disturbed" if armed else "again", **given)
+        return self.call(name, armed=armed, run_id="disturbed" if armed else AGAIN, **given)
 
     def read(self) -> dict[str, Any]:
         found: dict[str, Any] = self.call("read", module="faults_readers").must()
@@ -130,6 +131,10 @@ class Trials:
             assert found["outcome"] == self.wanted, f"{room} bytes left: {_told(found['outcome'], self.wanted)}"
         return found
 
+    def killed(self, disk: Disk, label: str) -> None:
+        """The project as a process that is killed leaves it, which is all that it did; then everything that must hold."""
+        self.power_fails(disk, everything, label)
+
     def power_fails(self, disk: Disk, choice: Choice, label: str) -> None:
         """The project as it may be found after a power failure; then everything that must hold after it."""
         with self.exchanged(label):
@@ -138,6 +143,16 @@ class Trials:
 
     def lay(self, disk: Disk, choice: Choice) -> None:
         disk.lay(choice, self.project)
+
+    def deaths(self) -> Iterator[tuple[str, Disk]]:
+        """Every moment at which the undisturbed run can be killed, and the disk then: before a call, or half of it written."""
+        disk = Disk(self.base, self.project)
+        for call in self.calls:
+            yield f"killed before {call.number}", disk
+            if call.kind == "write" and len(call.data) > 1:
+                disk.apply(replace(call, data=call.data[: len(call.data) // 2]))
+                yield f"killed within {call.number}", disk
+            disk.apply(call)
 
     def replayed(self) -> Iterator[tuple[Call, Disk]]:
         """Every call of the undisturbed run, and the disk after it."""
@@ -165,7 +180,7 @@ class Trials:
 
     def examine(self, label: str, published: bool | None) -> None:
         """Readers see a whole version, the right one where it is known which; and done once more, all is as undisturbed."""
-        visible = self._digest(("current", "versions", "klantspoor.duckdb"))
+        visible = state(self.project, ("current", "versions", "klantspoor.duckdb"))
         if visible not in self._seen:
             self._seen[visible] = self.read()
         seen = self._seen[visible]
@@ -175,34 +190,26 @@ class Trials:
             )
         if published is not None:
             assert seen["glob"] == self.whole[published]["glob"], f"{label}: published? {published}"
-        state = self._digest(("",))
-        if state not in self._healed:
-            self.reruns += 1
-            again = self.act()
-            assert again.code == 0, f"{label}: once more: {again.trace}"
-            found = self.call("outcome", module="faults_readers").must()
-            for part, wanted in self.wanted.items():
-                assert found[part] == wanted, f"{label}: {part}: {_told(found[part], wanted)}"
-            self._healed.add(state)
+        left = state(self.project)
+        if left not in self._healed:
+            self._heal(label)
+            self._healed.add(left)
 
-    def _digest(self, parts: Sequence[str]) -> str:
-        """Tells what lies in the lake, or (for "") in all of the project, from what else lay there.
-
-        What runs stage is left out, for no other run reads it, and so is what nights say of themselves.
-        """
-        lake = self.project / "lake"
-        sums = hashlib.sha256()
-        for root in (lake / part if part else self.project for part in parts):
-            for path in sorted([root, *root.rglob("*")]):
-                name = str(path.relative_to(self.project))
-                if name.startswith(("lake/work/", "landing/")) or path.name == ".lock":
-                    continue
-                sums.update(f"{name} {path.is_dir()}\n".encode())
-                if path.is_file() and not _says_when(path, lake):
-                    sums.update(path.read_bytes())
-                elif path.name == "file.json" and path.stat().st_size:
-                    sums.update(path.read_bytes().partition(b'"seconds"')[0])
-        return sums.hexdigest()
+    def _heal(self, label: str) -> None:
+        """Once more, to the end or to where another one began to build that came to the right end."""
+        self.reruns += 1
+        name, given = self.scenario.act
+        again = self.call("once_more", module="faults_states", act=name, given=given, known=self._built)
+        if again.code == KNOWN:
+            return
+        assert again.code == 0, f"{label}: once more: {again.trace}"
+        self.ends += 1
+        found = self.call("outcome", module="faults_readers").must()
+        for part, wanted in self.wanted.items():
+            assert found[part] == wanted, f"{label}: {part}: {_told(found[part], wanted)}"
+        if again.value is not None:
+            with self._built.open("a", encoding="utf-8") as known:
+                known.write(f"{again.value}\n")
 
     # --- readers -----------------------------------------------------------------------------------------------------
 
@@ -229,11 +236,6 @@ class Trials:
 
 _GONE = re.compile("No files found|No such file or directory|^FileNotFoundError")
 """What a reader is told of a version that is dropped before its time, because a person or a key must go."""
-
-
-def _says_when(path: Path, lake: Path) -> bool:
-    of_version = lake / "versions" in path.parents and (path.name == "manifest.json" or path.parent.name == "runs")
-    return of_version or path.name == "file.json" or path.name.startswith(".tmp-0")
 
 
 def _told(found: Any, wanted: Any) -> str:

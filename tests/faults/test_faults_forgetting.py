@@ -9,7 +9,17 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.faults_checks import check_calls, check_end, check_log, check_power, spread
+from tests.faults.faults_checks import (
+    SURVIVED,
+    check_calls,
+    check_deaths,
+    check_end,
+    check_log,
+    check_one_death,
+    check_power,
+    spread,
+    that_tell,
+)  # fmt: skip
 from tests.faults.faults_server import Server
 from tests.faults.faults_shim import Mode
 from tests.faults.faults_trials import SCENARIOS, Trials
@@ -26,6 +36,7 @@ def trials(request: pytest.FixtureRequest, server: Server) -> Trials:
 
 def test_no_call_is_missed(trials: Trials, record_property: Note) -> None:
     record_property("faults", check_log(trials))
+    check_one_death(trials, len(trials.calls) // 2)
 
 
 @pytest.mark.parametrize("mode", SOME, ids=lambda mode: mode.name)
@@ -42,9 +53,14 @@ def test_what_is_done_outlasts_a_power_failure(trials: Trials) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("mode", list(Mode)[2:7], ids=lambda mode: mode.name)
+def test_killed_at_every_call(trials: Trials, record_property: Note) -> None:
+    record_property("faults", check_deaths(trials))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("mode", SURVIVED, ids=lambda mode: mode.name)
 def test_disturbed_at_every_call(trials: Trials, mode: Mode, record_property: Note) -> None:
-    record_property("faults", check_calls(trials, mode, range(1, len(trials.calls) + 1)))
+    record_property("faults", check_calls(trials, mode, that_tell(trials.calls, mode)))
 
 
 @pytest.mark.soak
