@@ -9,8 +9,9 @@ export KLANTSPOOR_PROJECT ?= $(CURDIR)/demo
 CUSTOMERS ?= 2000
 DAYS ?= 180
 HISTORIES ?= 3000
+SEED ?= 0
 
-.PHONY: setup run test check format lock bench bench-identity bench-nights ui clean docs soak
+.PHONY: setup run test check format lock bench bench-identity bench-nights ui clean docs soak soak-faults soak-histories
 
 setup: $(READY)
 
@@ -56,10 +57,15 @@ ui: $(READY)
 	@mkdir -p .dagster && cp dagster.yaml .dagster/
 	@DAGSTER_HOME=$(CURDIR)/.dagster $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
 
-# The long runs: every fault at every call, thousands of generated histories of nights and of journeys. Hours.
-soak: $(READY)
+# The long runs: every fault at every call, thousands of generated histories of nights and of journeys. A day on two cores; the
+# histories alone, others than before: `make soak-histories HISTORIES=500 SEED=7000`.
+soak: soak-faults soak-histories
+
+soak-faults: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m soak
-	@KLANTSPOOR_EXAMPLES=$${KLANTSPOOR_EXAMPLES:-3000} $(BIN)/python -m pytest -n 2 --dist loadfile tests/nights
+
+soak-histories: $(READY)
+	@KLANTSPOOR_EXAMPLES=$(HISTORIES) KLANTSPOOR_SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist loadfile tests/nights
 
 # pip-compile writes hashes for every platform's files; the options keep any index address out of the file.
 lock:
