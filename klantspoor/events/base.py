@@ -233,6 +233,11 @@ def _digest(file: LedgerFile) -> str:
     return sha256(f"{file.record.to_json()}{sizes}".encode()).hexdigest()[:24]
 
 
+def _lies_together(version: Version) -> bool:
+    """Whether what is settled lies in parts of few enough nights; else it is time to build everything anew, if there is room."""
+    return len({number // A_GENERATION for number in parts(version.root / "events")}) < MOST_GENERATIONS
+
+
 def open_base(
     project: Project, lake: Lake, staging: Staging, files: Sequence[LedgerFile], case_keys: Sequence[str]
 ) -> Base:
@@ -253,8 +258,7 @@ def open_base(
         known, generation = about["ledger"], int(about["generation"])
         fits = about["made_of"] == made_of and known == today[: len(known)]
         fits = fits and datetime.fromisoformat(about["as_of"]) <= as_of
-        generations = {number // A_GENERATION for number in parts(version.root / "events")}
-        fits = fits and len(generations) < MOST_GENERATIONS
+        fits = fits and (_lies_together(version) or not lake.expect(0).fits_anew)
     except (OSError, ValueError, KeyError, TypeError):
         return anew
     if not fits:

@@ -42,9 +42,14 @@ class Forecast:
         return self.needed <= self.free
 
     @property
+    def fits_anew(self) -> bool:
+        """Whether it would fit if everything were built anew."""
+        return self.whole <= self.free
+
+    @property
     def is_near(self) -> bool:
         """Whether it fits, but not twice, or not if everything has to be built anew."""
-        return self.fits and self.free < max(2 * self.needed, self.whole)
+        return self.fits and (self.free < 2 * self.needed or not self.fits_anew)
 
     def __str__(self) -> str:
         return (

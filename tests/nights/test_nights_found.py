@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from klantspoor.lake import Lake
+from klantspoor.lake.forecast import Forecast
 from klantspoor.lake.parts import A_GENERATION
 from tests.nights.history import DAY, HOUR, Configure, History, Land, Night, Row
 from tests.nights.shrink import lives
@@ -92,9 +93,19 @@ def test_what_is_settled_is_taken_over() -> None:
         assert len(left) == 1
 
 
-def test_after_many_nights_that_settled_all_is_built_anew() -> None:
-    """Else whoever is merged would have rows in more parts with every year."""
-    with hurried(), tempfile.TemporaryDirectory() as folder, patch("klantspoor.events.base.MOST_GENERATIONS", 2):
+@pytest.mark.parametrize(
+    ("is_room", "expected"), [(True, [[1], [1, 2], [1], [1, 2]]), (False, [[1], [1, 2], [1, 2, 3], [1, 2, 3, 4]])]
+)
+def test_after_many_nights_that_settled_all_is_built_anew(is_room: bool, expected: list[list[int]]) -> None:
+    """Else whoever is merged would have rows in more parts with every year; without the room it waits for another night."""
+    whole = 1000 * 2**20
+    forecast = Forecast(taken_in=0, built=0, spilled=0, whole=whole, free=whole if is_room else whole - 1)
+    with (
+        hurried(),
+        tempfile.TemporaryDirectory() as folder,
+        patch("klantspoor.events.base.MOST_GENERATIONS", 2),
+        patch.object(Lake, "expect", lambda lake, landed: forecast),
+    ):
         world = World(Path(folder))
         seen = []
         for number, day in enumerate((1, 300, 600, 900)):
@@ -102,4 +113,4 @@ def test_after_many_nights_that_settled_all_is_built_anew() -> None:
             world.live((Land((call,)), Night((day + 200) * DAY)))
             names = [path.name for path in settled_files(world.lake) if path.parts[0] == "events"]
             seen.append(sorted({int(name.split("-")[1]) // A_GENERATION for name in names}))
-        assert seen == [[1], [1, 2], [1], [1, 2]]
+        assert seen == expected
