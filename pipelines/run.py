@@ -1,4 +1,4 @@
-"""One run of nights from the command line: `python -m pipelines.run [--as-of ISO | --from DATE --to DATE] [--wait DURATION]`.
+"""One run of nights from the command line: `python -m pipelines.run [--as-of ISO | --from DATE --to DATE] [--wait ...] [--anew]`.
 
 The same job that Dagster's UI and schedule run, in this process, with a line per step. Nothing of a stage is here.
 
@@ -41,12 +41,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command was asked for: a clock, or nights, or neither; and how long to wait for the lake."""
+    """What the command was asked for: a clock, or nights, or neither; how long to wait; whether to go on from nothing."""
 
     as_of: datetime | None = None
     first: str | None = None
     last: str | None = None
     wait: timedelta = timedelta(0)
+    anew: bool = False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,6 +91,8 @@ def _night(project: Project, asked: Asked, run_id: str) -> int:
     staging, tonight = open_when_free(lake, run_id, partial(_clock, project, lake, asked), asked.wait, print)
     print(f"{project.file.name}: {_named(tonight)} {tonight.as_of.isoformat(timespec='minutes')}")
     with staging:
+        if asked.anew:
+            lake.forget_state()
         published = _execute(run_id, tonight, project)
         from pipelines.summary import summary
 
@@ -126,10 +129,11 @@ def _arguments(arguments: Sequence[str] | None) -> Asked:
     parser.add_argument("--from", dest="first", type=_day, help="the first of several nights, as the day it begins on")
     parser.add_argument("--to", dest="last", type=_day, help="the last of them: what landed after it is left")
     parser.add_argument("--wait", type=_wait, default=timedelta(0), help='for another run, such as "2 hours" (not)')
+    parser.add_argument("--anew", action="store_true", help="build everything from the ledger, as a first night would")
     said = parser.parse_args(arguments)
     if said.as_of is not None and (said.first or said.last):
         parser.error("--as-of cannot be given with --from and --to: nights have their own clock")
-    return Asked(said.as_of, said.first, said.last, said.wait)
+    return Asked(said.as_of, said.first, said.last, said.wait, said.anew)
 
 
 def _instant(text: str) -> datetime:

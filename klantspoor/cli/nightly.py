@@ -42,6 +42,9 @@ def run(
         str | None,
         typer.Option(help='How long to wait for another run, such as "2 hours".', show_default="not at all"),
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Build everything from the ledger, as a first night would; costs as much.")
+    ] = False,
     project: ProjectPath = None,
 ) -> None:
     """Run the nightly job: take in what landed, rebuild the tables, check them, publish them.
@@ -53,6 +56,7 @@ def run(
     folder = Path(open_project(project).root).resolve()
     options = {"--from": _day(first), "--to": _day(last), "--wait": _duration(wait)}
     given = [part for name, value in options.items() if value is not None for part in (name, value)]
+    given += ["--anew"] if anew else []
     raise typer.Exit(start_night(folder, _checked(as_of) if as_of is not None else None, given))
 
 

@@ -26,7 +26,7 @@ from klantspoor.lake.publishing import DATABASE, build_version, move_pointer, wr
 from klantspoor.lake.rolling_back import refuse_roll_back
 from klantspoor.lake.rotating import refuse_while_rotating
 from klantspoor.lake.shelf import Shelf
-from klantspoor.lake.staging import Staging
+from klantspoor.lake.staging import STATE, Staging
 from klantspoor.lake.verifying import sweep_verification
 from klantspoor.lake.version import Version
 
@@ -138,6 +138,24 @@ class Lake(Shelf):
                 " tells what each takes; limits.keep_versions, limits.keep_versions_for)"
             )
         return found
+
+    def forget_state(self) -> None:
+        """Has the run go on from nothing: what earlier nights kept for it goes, so that everything is built from the ledger.
+
+        To be called by the holder of the writer's place, before the first stage. Tables of earlier versions stay as they are.
+        """
+        states = [self.root / STATE]
+        current = self.current()
+        if current is not None:
+            states.append(current.state)
+        for state in states:
+            aside = (
+                self.root / f".tmp-{STATE}"
+            )  # out of sight at once: half of a state would be taken for a damaged one
+            _remove(aside)
+            if state.is_dir():
+                state.rename(aside)
+                _remove(aside)
 
     def sweep_work(self, keep: str | None = None) -> None:
         """Removes what runs staged, but for the run `keep`; only the holder of the writer's place may."""

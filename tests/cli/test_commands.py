@@ -144,8 +144,11 @@ def test_run_starts_the_job_of_the_checkout(
 
     monkeypatch.setattr("klantspoor.cli.nightly.checkout", lambda: tmp_path)
     monkeypatch.setattr("klantspoor.cli.nightly.subprocess.run", start)
+    job = [sys.executable, "-m", "pipelines.run"]
+    assert run("run", "--anew").code == expected
+    assert started["command"] == [*job, "--anew"]
     assert run("run", "--as-of", "2026-07-01T03:00+02:00").code == expected
-    assert started["command"] == [sys.executable, "-m", "pipelines.run", "--as-of", "2026-07-01T03:00:00+02:00"]
+    assert started["command"] == [*job, "--as-of", "2026-07-01T03:00:00+02:00"]
     assert started["cwd"] == tmp_path
     assert started["env"]["KLANTSPOOR_PROJECT"] == str(project)
 

@@ -269,6 +269,20 @@ def test_the_command_publishes_and_says_so(
     assert published(lake) == "000001"
 
 
+def test_the_command_goes_on_from_nothing_where_it_is_told_to(lake: Lake, rows: dict[str, list[Row]]) -> None:
+    kept = lake.root / "state" / "identity"
+    assert run.main(["--as-of", AS_OF.isoformat()]) == run.PUBLISHED
+    kept.mkdir(parents=True)
+    assert run.main(["--as-of", AS_OF.isoformat()]) == run.PUBLISHED
+    assert kept.exists()
+    assert run.main(["--as-of", AS_OF.isoformat(), "--anew"]) == run.PUBLISHED
+    assert not kept.exists()
+    with lake.writing("another"):
+        kept.mkdir(parents=True)
+        assert run.main(["--anew"]) == run.BUSY
+    assert kept.exists()
+
+
 def test_the_command_says_what_stopped_it(
     lake: Lake, rows: dict[str, list[Row]], capfd: pytest.CaptureFixture[str]
 ) -> None:
