@@ -162,9 +162,10 @@ def test_the_report_says_what_a_night_costs_beyond_an_empty_one() -> None:
     def runs(*cpu: float) -> list[Run]:
         return [Run(one, 100.0, {"parts": {"start": 1.0, "events": one - 1.0}}) for one in cpu]
 
-    one = {"full": runs(90, 100, 120), "empty": runs(10), "normal": runs(17)}
+    one = {"full": runs(100), "empty": runs(12, 10, 15), "normal": runs(18, 17)}
     two = {"full": runs(200), "empty": runs(11), "normal": runs(19)}
     text = report({1: one, 2: two}, {years: {"rows": 1000} for years in (1, 2)}, "make bench-nights")
     assert "| normal, 1 y | 7.0 | 0.070 | 0.170 | 1.000 | events 7.0, start 0.0 |" in text
     assert "| normal, 2 y | 8.0 | 0.040 | 0.095 | 1.143 | events 8.0, start 0.0 |" in text
+    assert "| CPU s, least of | full (1) | empty (3) | normal (2) |" in text
     assert "| all | 100.0 | 10.0 | 17.0 |" in text
