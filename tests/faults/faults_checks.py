@@ -49,7 +49,7 @@ def check_deaths(trials: Trials) -> str:
     What a process leaves that is killed is what it did until then, so the calls of the undisturbed run tell it.
     `check_one_death` has the kernel say so, and `check_calls` kills indeed.
     """
-    moments, seen = 0, set[str]()
+    moments, seen, reruns, ends = 0, set[str](), trials.reruns, trials.ends
     with trials.readers():
         for label, disk in trials.deaths():
             moments += 1
@@ -57,8 +57,8 @@ def check_deaths(trials: Trials) -> str:
             if left not in seen:
                 seen.add(left)
                 trials.killed(disk, f"{trials.scenario.name}, {label} of {len(trials.calls)}")
-    states = f"{len(seen)} states of the disk, {trials.reruns} of them brought to their end"
-    return f"{trials.scenario.name}: killed at each of {moments} moments: {states}, {trials.ends} by another way than one before"
+    states = f"{len(seen)} states of the disk, {trials.reruns - reruns} begun again"
+    return f"{trials.scenario.name}: killed at each of {moments} moments: {states}, {trials.ends - ends} of these up to their end"
 
 
 def check_one_death(trials: Trials, number: int) -> None:

@@ -9,17 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.faults_checks import (
-    SURVIVED,
-    check_calls,
-    check_deaths,
-    check_end,
-    check_log,
-    check_one_death,
-    check_power,
-    spread,
-    that_tell,
-)  # fmt: skip
+from tests.faults import faults_checks as checks
 from tests.faults.faults_server import Server
 from tests.faults.faults_shim import Mode
 from tests.faults.faults_trials import SCENARIOS, Trials
@@ -35,34 +25,34 @@ def trials(request: pytest.FixtureRequest, server: Server) -> Trials:
 
 
 def test_no_call_is_missed(trials: Trials, record_property: Note) -> None:
-    record_property("faults", check_log(trials))
-    check_one_death(trials, len(trials.calls) // 2)
+    record_property("faults", checks.check_log(trials))
+    checks.check_one_death(trials, len(trials.calls) // 2)
 
 
 @pytest.mark.parametrize("mode", SOME, ids=lambda mode: mode.name)
 def test_disturbed_at_some_calls(trials: Trials, mode: Mode, record_property: Note) -> None:
-    record_property("faults", check_calls(trials, mode, spread(trials.calls, SOME[mode])))
+    record_property("faults", checks.check_calls(trials, mode, checks.spread(trials.calls, SOME[mode])))
 
 
 def test_the_power_fails(trials: Trials, record_property: Note) -> None:
-    record_property("faults", check_power(trials, STATES))
+    record_property("faults", checks.check_power(trials, STATES))
 
 
 def test_what_is_done_outlasts_a_power_failure(trials: Trials) -> None:
-    check_end(trials)
+    checks.check_end(trials)
 
 
 @pytest.mark.soak
 def test_killed_at_every_call(trials: Trials, record_property: Note) -> None:
-    record_property("faults", check_deaths(trials))
+    record_property("faults", checks.check_deaths(trials))
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("mode", SURVIVED, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("mode", checks.SURVIVED, ids=lambda mode: mode.name)
 def test_disturbed_at_every_call(trials: Trials, mode: Mode, record_property: Note) -> None:
-    record_property("faults", check_calls(trials, mode, that_tell(trials.calls, mode)))
+    record_property("faults", checks.check_calls(trials, mode, checks.that_tell(trials.calls, mode)))
 
 
 @pytest.mark.soak
 def test_the_power_fails_after_every_call(trials: Trials, record_property: Note) -> None:
-    record_property("faults", check_power(trials))
+    record_property("faults", checks.check_power(trials))

@@ -10,17 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.faults_checks import (
-    SURVIVED,
-    check_calls,
-    check_deaths,
-    check_end,
-    check_log,
-    check_one_death,
-    check_power,
-    spread,
-    that_tell,
-)  # fmt: skip
+from tests.faults import faults_checks as checks
 from tests.faults.faults_server import Server
 from tests.faults.faults_shim import Armed, ArmedReading, Mode, Reading
 from tests.faults.faults_trials import SCENARIOS, Trials
@@ -40,8 +30,8 @@ def trials(request: pytest.FixtureRequest, server: Server) -> Trials:
 
 
 def test_no_call_is_missed(trials: Trials, record_property: Note) -> None:
-    record_property("faults", check_log(trials))
-    check_one_death(trials, len(trials.calls) // 2)
+    record_property("faults", checks.check_log(trials))
+    checks.check_one_death(trials, len(trials.calls) // 2)
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
@@ -49,20 +39,20 @@ def test_disturbed_at_some_calls(trials: Trials, mode: Mode, record_property: No
     most = SOME[trials.scenario.name].get(mode)
     if most is None:
         pytest.skip("the night that goes on from another one stands for it; make soak has both")
-    record_property("faults", check_calls(trials, mode, spread(trials.calls, most)))
+    record_property("faults", checks.check_calls(trials, mode, checks.spread(trials.calls, most)))
 
 
 def test_the_power_fails(trials: Trials, record_property: Note) -> None:
-    record_property("faults", check_power(trials, STATES))
+    record_property("faults", checks.check_power(trials, STATES))
 
 
 def test_what_is_published_outlasts_a_power_failure(trials: Trials) -> None:
-    check_end(trials)
+    checks.check_end(trials)
 
 
 def test_two_nights_at_once(trials: Trials) -> None:
     """The first is stopped as it writes here and there; the second is told so at once, and the first comes to its end."""
-    for number in spread(trials.calls, 5):
+    for number in checks.spread(trials.calls, 5):
         trials.reset(f"two at once, at {number}")
         first = trials.start(Armed(trials.server.home, Mode.PAUSE, number))
         first.wait_until_stopped()
@@ -114,15 +104,15 @@ def test_the_disk_is_full_indeed(trials: Trials, record_property: Note) -> None:
 
 @pytest.mark.soak
 def test_killed_at_every_call(trials: Trials, record_property: Note) -> None:
-    record_property("faults", check_deaths(trials))
+    record_property("faults", checks.check_deaths(trials))
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("mode", SURVIVED, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("mode", checks.SURVIVED, ids=lambda mode: mode.name)
 def test_disturbed_at_every_call(trials: Trials, mode: Mode, record_property: Note) -> None:
-    record_property("faults", check_calls(trials, mode, that_tell(trials.calls, mode)))
+    record_property("faults", checks.check_calls(trials, mode, checks.that_tell(trials.calls, mode)))
 
 
 @pytest.mark.soak
 def test_the_power_fails_after_every_call(trials: Trials, record_property: Note) -> None:
-    record_property("faults", check_power(trials))
+    record_property("faults", checks.check_power(trials))
